@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod attribution;
+mod autodiff;
+mod baseline;
+mod batching;
+mod error;
+mod model;
+mod moments;
+mod seed;
+mod target;
+
+pub use attribution::{Attribution, Attributor, Completeness, Provenance};
+pub use autodiff::AutodiffModel;
+pub use baseline::Baseline;
+pub use batching::{MicroBatcher, Row};
+pub use error::{Error, Result};
+pub use model::{Classifier, Differentiable, InputGradient, check_images, read, select_images};
+pub use moments::Moments;
+pub use seed::Seed;
+pub use target::{Score, Target};

@@ -1,0 +1,261 @@
+//! The graph of layers.
+
+use burn::tensor::Tensor;
+use burnsight_core::{Classifier, Differentiable, Error, InputGradient, Result, Target, check_images};
+
+use crate::{Activation, ExactGradient, Layer, Trace};
+
+/// A node of a network, in the network that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) usize);
+
+/// One layer with its name and where its inputs come from.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub(crate) name: String,
+    pub(crate) layer: Layer,
+    pub(crate) inputs: Vec<NodeId>,
+}
+
+impl Node {
+    /// The layer's name, as in the framework the weights come from.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it computes.
+    pub fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
+    /// The nodes it reads.
+    pub fn inputs(&self) -> &[NodeId] {
+        &self.inputs
+    }
+}
+
+/// A classifier as a graph of layers: any number of branches, skips and joins, one input, one output of logits.
+///
+/// Nodes are kept in the order of computation. A softmax at the very end is set aside when the network is built, so
+/// that what is explained is the logit and not a probability whose gradient vanishes where the model is sure.
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) output: NodeId,
+    softmax: Option<String>,
+}
+
+/// Builds a [`Network`] node by node, each after those it reads.
+#[derive(Debug, Clone)]
+pub struct NetworkBuilder {
+    nodes: Vec<Node>,
+}
+
+impl Default for NetworkBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl NetworkBuilder {
+    /// A network with nothing but its input, which is named `input`.
+    pub fn new() -> Self {
+        Self { nodes: vec![Node { name: "input".into(), layer: Layer::Input, inputs: Vec::new() }] }
+    }
+
+    /// The pictures.
+    pub fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// Adds a layer that reads `inputs`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a name that is empty or taken, an input from another builder, or a number of inputs that the
+    /// layer cannot take.
+    pub fn add(&mut self, name: impl Into<String>, layer: Layer, inputs: &[NodeId]) -> Result<NodeId> {
+        let name = name.into();
+        let refuse = |problem: String| Err(Error::model(format!("layer {name:?}"), problem));
+        if name.is_empty() || self.nodes.iter().any(|node| node.name == name) {
+            return refuse("the name is empty or taken: names must tell layers apart".into());
+        }
+        if let Some(unknown) = inputs.iter().find(|input| input.0 >= self.nodes.len()) {
+            return refuse(format!("it reads node {}, which this builder has not made yet", unknown.0));
+        }
+        let (fewest, most) = layer.arity();
+        if matches!(layer, Layer::Input) || inputs.len() < fewest || inputs.len() > most {
+            return refuse(format!("a layer of kind {} cannot read {} inputs here", layer.kind(), inputs.len()));
+        }
+        self.nodes.push(Node { name, layer, inputs: inputs.to_vec() });
+        Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    /// Adds a layer that reads the one added last.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn then(&mut self, name: impl Into<String>, layer: Layer) -> Result<NodeId> {
+        self.add(name, layer, &[NodeId(self.nodes.len() - 1)])
+    }
+
+    /// The network whose logits are the layer added last. A softmax there is set aside.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when there is no layer at all.
+    pub fn build(mut self) -> Result<Network> {
+        let mut softmax = None;
+        if let Some(Node { name, inputs, .. }) = self.nodes.pop_if(|node| matches!(node.layer, Layer::Softmax)) {
+            softmax = Some(name);
+            // What was added after the logits and before the softmax leads nowhere.
+            self.nodes.truncate(inputs[0].0 + 1);
+        }
+        if self.nodes.len() < 2 {
+            return Err(Error::model("network", "it has no layers"));
+        }
+        let output = NodeId(self.nodes.len() - 1);
+        Ok(Network { nodes: self.nodes, output, softmax })
+    }
+}
+
+impl Network {
+    /// The nodes in the order of computation, the input first.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index), node))
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The pictures.
+    pub fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// The logits.
+    pub fn output(&self) -> NodeId {
+        self.output
+    }
+
+    /// The name of the softmax that was set aside, if the model ended in one.
+    pub fn trailing_softmax(&self) -> Option<&str> {
+        self.softmax.as_deref()
+    }
+
+    /// The node of that name.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] that lists the names there are.
+    pub fn find(&self, name: &str) -> Result<NodeId> {
+        self.nodes.iter().position(|node| node.name == name).map(NodeId).ok_or_else(|| {
+            let names: Vec<&str> = self.nodes.iter().map(Node::name).collect();
+            Error::parameter("layer", name, &format!("no such layer; there are {}", names.join(", ")))
+        })
+    }
+
+    /// The nodes that read `id`.
+    pub fn readers(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.nodes().filter(move |(_, node)| node.inputs.contains(&id)).map(|(reader, _)| reader)
+    }
+
+    /// Where Grad-CAM looks unless told otherwise: the last convolution, after the batch norm, sum and ReLU that may
+    /// follow it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the network has no convolution.
+    pub fn last_convolution(&self) -> Result<NodeId> {
+        let convolutions = self.nodes().filter(|(_, node)| matches!(node.layer, Layer::Convolution(_)));
+        let Some((mut last, _)) = convolutions.last() else {
+            return Err(Error::unsupported("a class activation map", "the network has no convolution"));
+        };
+        while let Some(reader) = self.readers(last).next() {
+            match self.node(reader).layer {
+                Layer::Relu => return Ok(reader),
+                Layer::BatchNorm(_) | Layer::Sum => last = reader,
+                _ => break,
+            }
+        }
+        Ok(last)
+    }
+
+    /// For methods that change what a ReLU hands back: without one they would repeat the gradient under another name.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the network has no ReLU.
+    pub fn require_relu(&self, method: &str) -> Result<()> {
+        if self.nodes.iter().any(|node| matches!(node.layer, Layer::Relu)) {
+            return Ok(());
+        }
+        let problem = "it has no ReLU, where the method differs from the gradient: use vanilla-gradient";
+        Err(Error::unsupported(method, problem))
+    }
+
+    /// The shape of every node's output, batch left out, for pictures of shape `[c, h, w]`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] that names the first layer the picture does not fit.
+    pub fn shapes(&self, image: [usize; 3]) -> Result<Vec<Vec<usize>>> {
+        let mut shapes: Vec<Vec<usize>> = vec![image.to_vec()];
+        for node in &self.nodes[1..] {
+            let inputs: Vec<&[usize]> = node.inputs.iter().map(|input| shapes[input.0].as_slice()).collect();
+            let shape = node.layer.output_shape(&inputs).map_err(|problem| {
+                let [channels, height, width] = image;
+                let picture = format!("{width}×{height} with {channels} channels");
+                Error::image(picture, format!("layer {} ({}): {problem}", node.name, node.layer.kind()))
+            })?;
+            shapes.push(shape);
+        }
+        match shapes[self.output.0].len() {
+            1 => Ok(shapes),
+            _ => {
+                let problem = format!("its output has shape {:?}, logits are a vector", shapes[self.output.0]);
+                Err(Error::model(self.nodes[self.output.0].name.clone(), problem))
+            }
+        }
+    }
+
+    pub(crate) fn check(&self, images: &Tensor<4>) -> Result<()> {
+        check_images(images)?;
+        let [_, channels, height, width] = images.dims();
+        self.shapes([channels, height, width]).map(|_| ())
+    }
+
+    /// Runs the network and keeps what every layer computed: one forward pass for any number of reverse walks.
+    ///
+    /// # Shapes
+    /// - images: `[n, c, h, w]`
+    ///
+    /// # Errors
+    /// [`Error::Image`] when the pictures do not fit the network.
+    pub fn record(&self, images: Tensor<4>) -> Result<Trace<'_>> {
+        self.check(&images)?;
+        Ok(Trace::record(self, images.inner()))
+    }
+}
+
+impl Classifier for Network {
+    fn logits(&self, images: Tensor<4>) -> Result<Tensor<2>> {
+        self.check(&images)?;
+        // The last reader of every node, after which its output can be freed.
+        let mut last_reader = vec![0; self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|input| last_reader[input.0] = index);
+        }
+        let mut outputs: Vec<Option<Activation>> = vec![Some(Activation::Map(images.inner()))];
+        for (index, node) in self.nodes.iter().enumerate().skip(1) {
+            let inputs: Vec<&Activation> = node.inputs.iter().filter_map(|input| outputs[input.0].as_ref()).collect();
+            let output = node.layer.forward(&inputs);
+            node.inputs.iter().filter(|input| last_reader[input.0] == index).for_each(|input| outputs[input.0] = None);
+            outputs.push(Some(output));
+        }
+        let logits = outputs.swap_remove(self.output.0).map(Activation::flatten);
+        logits.ok_or_else(|| Error::model("network", "its output was not computed"))
+    }
+}
+
+impl Differentiable for Network {
+    fn gradient(&self, images: Tensor<4>, target: &Target) -> Result<InputGradient> {
+        self.record(images)?.input_gradient(target, &ExactGradient)
+    }
+}

@@ -1,0 +1,250 @@
+//! A recorded forward pass and the one reverse walk over it.
+
+use burn::tensor::{Int, Tensor, TensorData};
+use burnsight_core::{Attribution, Error, InputGradient, Result, Target, read};
+
+use crate::{Activation, BackwardRule, Layer, Network, NodeId};
+
+/// What every layer of a network computed for some pictures.
+///
+/// One trace serves any number of rules and targets: the forward pass, about half of the cost of a gradient, is paid
+/// once.
+#[derive(Debug, Clone)]
+pub struct Trace<'n> {
+    network: &'n Network,
+    outputs: Vec<Activation>,
+    /// For max pools: which input won.
+    switches: Vec<Option<Tensor<4, Int>>>,
+}
+
+/// A method that can work from a recorded forward pass, and so share it with others.
+pub trait TraceAttributor {
+    /// Explains the target's score for the pictures of the trace. The shapes and errors of
+    /// [`Attributor::attribute`](burnsight_core::Attributor::attribute).
+    fn attribute_trace(&self, trace: &Trace<'_>, target: &Target) -> Result<Attribution>;
+}
+
+/// One layer during the reverse walk.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'t> {
+    trace: &'t Trace<'t>,
+    id: NodeId,
+}
+
+impl<'t> Step<'t> {
+    /// The layer's name.
+    pub fn name(&self) -> &'t str {
+        self.trace.network.node(self.id).name()
+    }
+
+    /// What the layer computes.
+    pub fn layer(&self) -> &'t Layer {
+        self.trace.network.node(self.id).layer()
+    }
+
+    /// How many inputs it reads.
+    pub fn input_count(&self) -> usize {
+        self.trace.network.node(self.id).inputs().len()
+    }
+
+    /// What it read in the forward pass.
+    pub fn input(&self, index: usize) -> &'t Activation {
+        self.trace.activation(self.trace.network.node(self.id).inputs()[index])
+    }
+
+    /// What it computed in the forward pass.
+    pub fn output(&self) -> &'t Activation {
+        self.trace.activation(self.id)
+    }
+
+    /// For a max pool: which place of its input won, as row · width + column.
+    pub(crate) fn switches(&self) -> Tensor<4, Int> {
+        self.trace.switches[self.id.0].clone().expect("a max pool records its switches")
+    }
+
+    /// The exact gradient, for a layer with one input.
+    ///
+    /// # Panics
+    /// When the layer has several inputs.
+    pub fn gradient(&self, upstream: Activation) -> Activation {
+        let mut gradients = self.gradients(upstream);
+        assert_eq!(gradients.len(), 1, "{} has several inputs: ask for its gradients", self.name());
+        gradients.remove(0)
+    }
+
+    /// The exact gradient for every input.
+    pub fn gradients(&self, upstream: Activation) -> Vec<Activation> {
+        self.layer().backward(self, upstream)
+    }
+}
+
+/// Where a reverse walk ended: what arrived at a layer, and the score it started from.
+#[derive(Debug, Clone)]
+pub struct Backward {
+    /// What arrived, shaped as the layer's output.
+    pub arrived: Activation,
+    /// The score of each picture.
+    pub scores: Vec<f32>,
+    /// The target with [`Target::Top`] filled in.
+    pub target: Target,
+}
+
+impl<'n> Trace<'n> {
+    pub(crate) fn record(network: &'n Network, images: Tensor<4>) -> Self {
+        let mut outputs = Vec::with_capacity(network.nodes.len());
+        outputs.push(Activation::Map(images));
+        let mut switches = vec![None];
+        for node in &network.nodes[1..] {
+            let inputs: Vec<&Activation> = node.inputs.iter().map(|input| &outputs[input.0]).collect();
+            let (output, switch) = node.layer.record(&inputs);
+            outputs.push(output);
+            switches.push(switch);
+        }
+        Self { network, outputs, switches }
+    }
+
+    /// The network that was run.
+    pub fn network(&self) -> &'n Network {
+        self.network
+    }
+
+    /// The pictures it was run on, `[n, c, h, w]`.
+    pub fn images(&self) -> Tensor<4> {
+        self.outputs[0].as_map().expect("pictures are a map")
+    }
+
+    /// The scores of all classes, `[n, classes]`.
+    pub fn logits(&self) -> Tensor<2> {
+        self.outputs[self.network.output.0].clone().flatten()
+    }
+
+    /// What a layer computed.
+    pub fn activation(&self, id: NodeId) -> &Activation {
+        &self.outputs[id.0]
+    }
+
+    /// What everything recorded takes, in bytes. Layers that only rename their input (flatten, dropout) share it.
+    pub fn bytes(&self) -> usize {
+        let activations = self.network.nodes.iter().zip(&self.outputs);
+        let stored = activations.filter(|(node, _)| !matches!(node.layer, Layer::Flatten | Layer::Dropout));
+        let activations: usize =
+            stored.map(|(_, output)| output.dims().iter().product::<usize>() * output.dtype().size()).sum();
+        let switches = self.switches.iter().flatten();
+        activations + switches.map(|switch| switch.shape().num_elements() * switch.dtype().size()).sum::<usize>()
+    }
+
+    /// Explains a target's score down to the pictures.
+    ///
+    /// # Errors
+    /// As [`explain_layer`](Self::explain_layer).
+    pub fn input_gradient(&self, target: &Target, rule: &dyn BackwardRule) -> Result<InputGradient> {
+        let Backward { arrived, scores, target } = self.explain_layer(target, rule, self.network.input())?;
+        let gradient = arrived.as_map().expect("pictures are a map");
+        Ok(InputGradient { gradient, scores, target })
+    }
+
+    /// Walks from a target's score back to the layer `until` and returns what arrives at its output.
+    ///
+    /// # Errors
+    /// [`Error::Target`] when the network has no such target, [`Error::Unsupported`] when the rule refuses the network
+    /// or when the score does not depend on the layer.
+    pub fn explain_layer(&self, target: &Target, rule: &dyn BackwardRule, until: NodeId) -> Result<Backward> {
+        let (start, cotangent, scores, target) = match target {
+            Target::Unit { layer, index } => {
+                let start = self.network.find(layer)?;
+                let (cotangent, scores) = self.unit(start, target, index)?;
+                (start, cotangent, scores, target.clone())
+            }
+            on_logits => {
+                let pinned = on_logits.pin(&self.logits())?;
+                let score = pinned.score(self.logits())?;
+                (self.network.output, Activation::Vector(score.cotangent), score.values, pinned)
+            }
+        };
+        let arrived = self.backward(start, cotangent, rule, until)?;
+        Ok(Backward { arrived, scores, target })
+    }
+
+    /// The reverse walk: from `cotangent` at the output of `start` to the output of `until`, every layer by its rule.
+    ///
+    /// # Shapes
+    /// - cotangent: as the output of `start`
+    /// - returns: as the output of `until`
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a cotangent of another shape, [`Error::Unsupported`] when the rule refuses the network
+    /// or `start` does not depend on `until`.
+    pub fn backward(
+        &self,
+        start: NodeId,
+        cotangent: Activation,
+        rule: &dyn BackwardRule,
+        until: NodeId,
+    ) -> Result<Activation> {
+        let nodes = &self.network.nodes;
+        let wanted = self.outputs[start.0].dims();
+        if cotangent.dims() != wanted {
+            let requirement = format!("the output of {} has shape {wanted:?}", nodes[start.0].name);
+            return Err(Error::parameter("cotangent", format!("{:?}", cotangent.dims()), &requirement));
+        }
+        rule.check(self.network)?;
+        // Only nodes that depend on `until` can carry anything to it.
+        let mut depends = vec![false; nodes.len()];
+        depends[until.0] = true;
+        for index in until.0 + 1..nodes.len() {
+            depends[index] = nodes[index].inputs.iter().any(|input| depends[input.0]);
+        }
+        if start < until || !depends[start.0] {
+            let (from, to) = (&nodes[start.0].name, &nodes[until.0].name);
+            let problem = format!("{from} does not depend on layer {to}: choose a layer that leads to it");
+            return Err(Error::unsupported("the reverse walk", problem));
+        }
+        let mut arrived: Vec<Option<Activation>> = vec![None; start.0 + 1];
+        arrived[start.0] = Some(cotangent);
+        for index in (until.0 + 1..=start.0).rev().filter(|index| depends[*index]) {
+            let Some(upstream) = arrived[index].take() else { continue };
+            let step = Step { trace: self, id: NodeId(index) };
+            let handed_back = match step.layer() {
+                Layer::Relu => vec![rule.relu(&step, upstream)?],
+                Layer::Convolution(_) => vec![rule.convolution(&step, upstream)?],
+                Layer::Linear(_) => vec![rule.linear(&step, upstream)?],
+                Layer::MaxPool(_) | Layer::AveragePool(_) | Layer::AdaptiveAveragePool(_) => {
+                    vec![rule.pooling(&step, upstream)?]
+                }
+                Layer::BatchNorm(_) => vec![rule.batch_norm(&step, upstream)?],
+                Layer::Softmax => vec![rule.softmax(&step, upstream)?],
+                Layer::Sum => rule.sum(&step, upstream)?,
+                // These only move values about: there is nothing to choose.
+                Layer::Input | Layer::Flatten | Layer::Dropout | Layer::Concatenation => step.gradients(upstream),
+            };
+            for (input, gradient) in nodes[index].inputs.iter().zip(handed_back).filter(|(input, _)| depends[input.0]) {
+                let sum = match arrived[input.0].take() {
+                    Some(earlier) => earlier.add(gradient),
+                    None => gradient,
+                };
+                arrived[input.0] = Some(sum);
+            }
+        }
+        arrived[until.0].take().ok_or_else(|| {
+            Error::unsupported("the reverse walk", format!("nothing arrived at layer {}", nodes[until.0].name))
+        })
+    }
+
+    /// The value of one hidden unit in every picture, and the cotangent that selects it.
+    fn unit(&self, layer: NodeId, target: &Target, index: &[usize]) -> Result<(Activation, Vec<f32>)> {
+        let output = &self.outputs[layer.0];
+        let dims = output.dims();
+        let shape = &dims[1..];
+        if index.len() != shape.len() || index.iter().zip(shape).any(|(index, size)| index >= size) {
+            return Err(Error::target(target, format!("the layer's output has shape {shape:?}, counted from 0")));
+        }
+        let flat = index.iter().zip(shape).fold(0, |flat, (index, size)| flat * size + index);
+        let features: usize = shape.iter().product();
+        let mut one_hot = vec![0.0f32; features];
+        one_hot[flat] = 1.0;
+        let one_hot = TensorData::new(one_hot, [1, features]);
+        let one_hot = Tensor::<2>::from_data(one_hot, (&output.device(), output.dtype())).expand([dims[0], features]);
+        let scores = read(output.clone().flatten().slice_dim(1, flat..flat + 1))?;
+        Ok((Activation::Vector(one_hot).reshape(&dims), scores))
+    }
+}
