@@ -85,14 +85,6 @@ impl Activation {
         both!(self, gate, x, gate => x.mask_fill(gate.clone().lower_equal_elem(0.0), 0.0))
     }
 
-    /// Elementwise sum of two activations of one shape.
-    ///
-    /// # Panics
-    /// When the shapes differ.
-    pub fn add(self, other: Self) -> Self {
-        both!(self, other, a, b => a + b)
-    }
-
     /// Elementwise product of two activations of one shape.
     ///
     /// # Panics
@@ -115,5 +107,14 @@ impl Activation {
             Self::Vector(tensor) => tensor.dtype(),
             Self::Map(tensor) => tensor.dtype(),
         }
+    }
+}
+
+/// Elementwise sum of two activations of one shape; panics when the shapes differ.
+impl std::ops::Add for Activation {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        both!(self, other, a, b => a + b)
     }
 }

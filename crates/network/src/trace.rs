@@ -219,7 +219,7 @@ impl<'n> Trace<'n> {
             };
             for (input, gradient) in nodes[index].inputs.iter().zip(handed_back).filter(|(input, _)| depends[input.0]) {
                 let sum = match arrived[input.0].take() {
-                    Some(earlier) => earlier.add(gradient),
+                    Some(earlier) => earlier + gradient,
                     None => gradient,
                 };
                 arrived[input.0] = Some(sum);

@@ -134,3 +134,6 @@ impl<M: Classifier + ?Sized, A: Attributor<M>> Attributor<M> for SmoothGrad<A> {
         Ok(Attribution { map, scores: clean.scores, target, completeness: None, standard_error, provenance })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,11 +35,7 @@ pub fn numeric_gradient(model: &impl Classifier, images: &Tensor<4>, target: &Ta
 /// - picture: `[1, c, h, w]`
 /// - scores: takes `[m, c, h, w]`, returns m numbers
 /// - returns: c · h · w numbers
-pub fn central_differences(
-    picture: &Tensor<4>,
-    step: f64,
-    scores: impl Fn(Tensor<4>) -> Vec<f64>,
-) -> Vec<f64> {
+pub fn central_differences(picture: &Tensor<4>, step: f64, scores: impl Fn(Tensor<4>) -> Vec<f64>) -> Vec<f64> {
     let [_, channels, height, width] = picture.dims();
     let place = (&picture.device(), picture.dtype());
     let center = values(picture.clone());

@@ -67,12 +67,13 @@ pub fn small_vgg(device: &Device, dtype: DType) -> Network {
 pub fn branches(device: &Device, dtype: DType) -> Network {
     let mut draw = Draw::new(2, device, dtype);
     let mut net = NetworkBuilder::new();
+    let input = net.input();
     let mut add = |name, layer, inputs: &[NodeId]| net.add(name, layer, inputs).expect("a fixed network builds");
     let average = AveragePool { kernel: [3, 2], stride: [1, 2], padding: [1, 1], count_include_pad: true };
     let max = MaxPool { kernel: [3, 3], stride: [2, 2], padding: [1, 1], dilation: [1, 1], ceil_mode: true };
 
     let stem = draw.convolution([8, 3, 3, 3]).with_stride([2, 1]).with_padding([1, 0]);
-    let stem = add("stem", Layer::Convolution(stem), &[NetworkBuilder::new().input()]);
+    let stem = add("stem", Layer::Convolution(stem), &[input]);
     let relu = add("relu", Layer::Relu, &[stem]);
     let grouped = draw.convolution([8, 2, 3, 3]).with_padding([2, 2]).with_dilation([2, 2]).with_groups(4);
     let grouped = add("grouped", Layer::Convolution(grouped), &[relu]);

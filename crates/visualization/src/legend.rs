@@ -116,6 +116,23 @@ mod tests {
     }
 
     #[test]
+    fn both_ends_of_the_bar_and_their_labels_are_drawn() {
+        let text = Text::new(14.0);
+        let mut image = RgbImage::from_pixel(220, 100, Rgb([255; 3]));
+        legend(&Style::sequential(), [0.0, 1.0]).draw(&mut image, &text, (10, 10), 200);
+        assert_eq!(image.get_pixel(10, 10).0, [0x00, 0x00, 0x04]);
+        assert_eq!(image.get_pixel(209, 10).0, [0xfc, 0xff, 0xa4]);
+        let labels = 10 + bar_height(&text) + text.line_height / 4;
+        let ink = |columns: std::ops::Range<u32>| {
+            let line = || labels..labels + text.line_height;
+            columns.flat_map(|x| line().map(move |y| (x, y))).filter(|&(x, y)| image.get_pixel(x, y)[0] < 150).count()
+        };
+        assert!(ink(10..20) > 5, "0");
+        assert!(ink(140..210) > 60, "percentile 99");
+        assert_eq!(ink(25..120), 0);
+    }
+
+    #[test]
     fn numbers_have_three_digits() {
         let written = [0.0, 1.0, 0.012345, 99.96, 1234.5, 1e-30, 4.5678e9].map(number);
         assert_eq!(written, ["0", "1.00", "0.0123", "100.0", "1234", "1.00e-30", "4.57e9"]);

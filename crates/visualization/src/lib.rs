@@ -15,6 +15,8 @@ pub use drawing::Drawing;
 pub use legend::Legend;
 pub use map::{ChannelReduction, SaliencyMap};
 pub use montage::{Montage, MontageCell, MontageRow};
-pub use overlay::{Blend, CropBox, Overlay, PictureColors};
+pub use overlay::{Blend, Overlay, PictureColors};
+
+pub use burnsight_core::CropBox;
 pub use scale::{Scaling, Sign};
 pub use style::Style;

@@ -1,6 +1,7 @@
 //! The numbers to be drawn, and the reduction of their channels.
 
-use burnsight_core::{Error, Result};
+use burn::tensor::Tensor;
+use burnsight_core::{Attribution, Error, Result, read};
 use serde::{Deserialize, Serialize};
 
 /// One attribution map: signed and unscaled, channel by channel, row by row (CHW).
@@ -31,13 +32,41 @@ impl SaliencyMap {
         if let Some(first) = values.iter().position(|v| !v.is_finite()) {
             let (channel, row, column) = (first / (height * width), first / width % height, first % width);
             let problem = format!(
-                "{not_finite} of {} values are NaN or infinite, the first ({}) at channel {channel}, row {row}, column {column}",
+                "{not_finite} of {} values are NaN or infinite, \
+                 the first ({}) at channel {channel}, row {row}, column {column}",
                 values.len(),
                 values[first],
             );
             return Err(Error::image(shape, problem));
         }
         Ok(Self { channels, height, width, values })
+    }
+
+    /// The map of one picture of an attribution, `index` counted from 0.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::Parameter`] when there is no such picture, [`Error::Backend`] when the map
+    /// cannot be copied from its device.
+    pub fn of(attribution: &Attribution, index: usize) -> Result<Self> {
+        let [count, ..] = attribution.map.dims();
+        if index >= count {
+            return Err(Error::parameter("index", index, &format!("the attribution has {count} pictures")));
+        }
+        Self::from_tensor(attribution.map.clone().slice_dim(0, index..index + 1))
+    }
+
+    /// A single map, `[1, c, h, w]`.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn from_tensor(map: Tensor<4>) -> Result<Self> {
+        let [_, channels, height, width] = map.dims();
+        Self::new(channels, height, width, read(map)?)
+    }
+
+    /// The values, channel by channel, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
     }
 
     /// Number of channels.

@@ -83,7 +83,8 @@ impl Montage {
                 let small = imageops::resize(image, width, height, FilterType::CatmullRom);
                 imageops::replace(&mut sheet, &small, (left + (self.cell - width) / 2).into(), top.into());
                 let lines = layout.small.wrap(note, self.cell, NOTE_LINES);
-                draw_centred(&mut sheet, &layout.small, &lines, (left, top + height), self.cell, PALE_INK);
+                let corner = (left, top + height + layout.gap / 4);
+                draw_centred(&mut sheet, &layout.small, &lines, corner, self.cell, PALE_INK);
             }
         }
         for (legend, corner) in &layout.legends {
@@ -127,7 +128,8 @@ struct Layout<'a> {
     /// Between cells; the sheet's margin is twice as wide.
     gap: u32,
     cell: u32,
-    caption_width: u32,
+    /// Left edge of the first column; captions, if there are any, end a margin before it.
+    left: u32,
     text: Text,
     small: Text,
     rows: Vec<RowPlace>,
@@ -178,8 +180,7 @@ impl<'a> Layout<'a> {
             }
         }
         let room = width - 2 * margin;
-        let legend_width = (18.0 * size) as u32;
-        let legend_width = legend_width.min(room);
+        let legend_width = room.min((18.0 * size) as u32);
         let per_line = (room + margin) / (legend_width + margin);
         let legend_height = in_use.iter().map(|legend| legend.height(&small, legend_width)).max().unwrap_or(0) + gap;
         top += gap;
@@ -188,14 +189,12 @@ impl<'a> Layout<'a> {
         };
         let legends: Vec<_> = (0..).zip(in_use).map(place).collect();
         let height = top + (legends.len() as u32).div_ceil(per_line) * legend_height + gap;
-        Self { gap, cell, caption_width, text, small, rows, legends, legend_width, width, height }
+        Self { gap, cell, left, text, small, rows, legends, legend_width, width, height }
     }
 
     /// Left edge of a column; 0 is the picture's.
     fn column(&self, column: usize) -> u32 {
-        let margin = 2 * self.gap;
-        let captions = if self.caption_width > 0 { self.caption_width + margin } else { 0 };
-        margin + captions + column as u32 * (self.cell + self.gap)
+        self.left + column as u32 * (self.cell + self.gap)
     }
 
     /// Beside the pictures of a row, at half its height.
@@ -300,6 +299,12 @@ mod tests {
     }
 
     #[test]
+    fn a_caption_with_too_many_lines_makes_no_row_higher_than_its_cell() {
+        let montage = montage(48, &[(30, 7)], 1, "two words"); // nine times: 153 pixels
+        assert_eq!(Layout::of(&montage).rows[0].height, 48);
+    }
+
+    #[test]
     fn no_text_escapes_its_place() {
         for size in [48, 96, 200] {
             for words in
@@ -311,13 +316,12 @@ mod tests {
                 let legends_top = layout.legends[0].1.1;
                 let allowed = |x: u32, y: u32| {
                     // A stroke may be smoothed into the pixel beside its box.
-                    let in_caption = (2 * layout.gap - 1..=2 * layout.gap + layout.caption_width).contains(&x);
-                    let in_column = (0..4)
-                        .map(|c| layout.column(c))
-                        .any(|left| (left.saturating_sub(1)..=left + size).contains(&x));
+                    let in_caption = x < layout.left - 2 * layout.gap + 1;
+                    let in_column = (0..4).map(|c| layout.column(c)).any(|left| (left - 1..=left + size).contains(&x));
                     let in_row = layout.rows.iter().any(|row| (row.top..row.top + row.height).contains(&y));
-                    let in_margin = x < 2 * layout.gap - 1 || x > layout.width - 2 * layout.gap || y < 2 * layout.gap;
-                    !in_margin && ((in_caption && in_row) || (in_column && y < legends_top) || y >= legends_top)
+                    let margin = 2 * layout.gap;
+                    let in_margin = x + 1 < margin || x > layout.width - margin || y < margin;
+                    !in_margin && (y >= legends_top || in_column || in_caption && in_row)
                 };
                 for (x, y, pixel) in sheet.enumerate_pixels() {
                     assert!(pixel.0 == [255; 3] || allowed(x, y), "{words} at {x} {y} of cell {size}");

@@ -47,7 +47,8 @@ impl Style {
     }
 
     /// The three channels of the map as colours around mid grey, clipped at the 99th percentile of all three together.
-    /// For guided backprop and DeconvNet, as their papers show them.
+    /// For guided backprop and DeconvNet, as their papers show them: alone, by [`Drawing::image`]. Over the picture its
+    /// fine structure is lost among the picture's own.
     pub fn channels() -> Self {
         Self { reduction: ChannelReduction::None, sign: Sign::Signed, colors: ColorMap::Channels, ..Self::sequential() }
     }

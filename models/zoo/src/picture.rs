@@ -11,7 +11,10 @@ use std::path::Path;
 use burnsight_core::{Error, Result};
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{AnimationDecoder, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, RgbaImage};
+use image::{
+    AnimationDecoder, DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage,
+    RgbaImage,
+};
 
 pub use listing::{PICTURE_EXTENSIONS, find_pictures};
 
@@ -99,7 +102,7 @@ fn decode(bytes: &[u8], max_pixels: u64) -> std::result::Result<Picture, String>
         _ => decode_other(bytes, format, max_pixels)?,
     };
     image.apply_orientation(orientation);
-    if is_animated(bytes, format) {
+    if is_animated(bytes, format, limits(max_pixels)) {
         notes.push("it is animated: only the first frame is looked at".into());
     }
     let rgb = if image.color().has_alpha() {
@@ -135,11 +138,8 @@ fn decode_other(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> std::resu
         image::ImageError::Limits(error) => format!("{} needs too much memory: {error}", upper(format)),
         error => format!("the {} data are damaged or cut off: {error}", upper(format)),
     };
-    let mut limits = Limits::no_limits();
-    // The widest pixel is four 32-bit floats.
-    limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(OVERHEAD));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits);
+    reader.limits(limits(max_pixels));
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     check_size(decoder.dimensions(), max_pixels)?;
     // A picture with unreadable metadata is still a picture.
@@ -150,6 +150,14 @@ fn decode_other(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> std::resu
     }
     let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     Ok(Decoded { image, orientation, notes })
+}
+
+/// What a decoder may allocate.
+fn limits(max_pixels: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    // The widest pixel is four 32-bit floats.
+    limits.max_alloc = Some(max_pixels.saturating_mul(16).saturating_add(OVERHEAD));
+    limits
 }
 
 fn check_size((width, height): (u32, u32), max_pixels: u64) -> std::result::Result<(), String> {
@@ -167,11 +175,14 @@ fn check_size((width, height): (u32, u32), max_pixels: u64) -> std::result::Resu
 }
 
 /// Whether there is more than one frame. Damage after the first frame does not matter here.
-fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
+fn is_animated(bytes: &[u8], format: ImageFormat, limits: Limits) -> bool {
     let bytes = Cursor::new(bytes);
     match format {
-        ImageFormat::Gif => GifDecoder::new(bytes).is_ok_and(|decoder| decoder.into_frames().nth(1).is_some()),
-        ImageFormat::Png => PngDecoder::new(bytes).is_ok_and(|decoder| decoder.is_apng().unwrap_or(false)),
+        ImageFormat::Gif => GifDecoder::new(bytes)
+            .is_ok_and(|mut decoder| decoder.set_limits(limits).is_ok() && decoder.into_frames().nth(1).is_some()),
+        ImageFormat::Png => {
+            PngDecoder::with_limits(bytes, limits).is_ok_and(|decoder| decoder.is_apng().unwrap_or(false))
+        }
         ImageFormat::WebP => WebPDecoder::new(bytes).is_ok_and(|decoder| decoder.has_animation()),
         _ => false,
     }

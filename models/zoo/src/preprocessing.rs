@@ -3,11 +3,10 @@
 mod resample;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burnsight_core::{Error, Result};
+use burnsight_core::{CropBox, Error, Result};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-pub use resample::CropBox;
 
 /// Sides above this are taken for a mistake: three such planes of `f32` fill 3 GB.
 const MAX_SIDE: usize = 16_384;

@@ -15,6 +15,8 @@ use burn::tensor::{Int, Tensor, activation};
 use crate::{Activation, Step};
 
 /// One operation of a network.
+// A network has tens of layers: boxing the larger ones would save kilobytes and cost every caller a `Box::new`.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Layer {
@@ -121,7 +123,7 @@ impl Layer {
             Self::BatchNorm(layer) => layer.forward(input()),
             Self::Flatten => Activation::Vector(input().flatten()),
             Self::Dropout => input(),
-            Self::Sum => inputs[1..].iter().fold(input(), |sum, other| sum.add((*other).clone())),
+            Self::Sum => inputs[1..].iter().fold(input(), |sum, other| sum + (*other).clone()),
             Self::Concatenation => concatenate(inputs),
             Self::Softmax => match input() {
                 Activation::Vector(x) => Activation::Vector(activation::softmax(x, 1)),

@@ -153,10 +153,10 @@ impl AdaptiveAveragePool {
 
 /// `[output, input]`: row i holds 1 / length over window i.
 fn averaging_matrix(input: usize, output: usize) -> TensorData {
-    let mut matrix = vec![0.0f32; output * input];
+    let mut matrix = vec![0.0f64; output * input];
     for (index, row) in matrix.chunks_mut(input).enumerate() {
         let window = index * input / output..((index + 1) * input).div_ceil(output);
-        let share = 1.0 / window.len() as f32;
+        let share = 1.0 / window.len() as f64;
         row[window].fill(share);
     }
     TensorData::new(matrix, [output, input])

@@ -1,23 +1,9 @@
 //! Scaling, of no more than what is seen.
 
-use burnsight_core::{Error, Result};
+use burnsight_core::{CropBox, Error, Result};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
-use serde::Serialize;
-
-/// A part of a picture, in its pixels; edges may lie within a pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct CropBox {
-    /// From the picture's left edge.
-    pub left: f64,
-    /// From the picture's top edge.
-    pub top: f64,
-    /// At most the picture's width less `left`.
-    pub width: f64,
-    /// At most the picture's height less `top`.
-    pub height: f64,
-}
 
 /// The part of a picture of `(width, height)` that is seen after its shorter side was scaled to `resize` and the
 /// middle `[h, w]` cut out.
@@ -68,9 +54,12 @@ fn pass(
     (width, height): (u32, u32),
 ) -> std::result::Result<Image<'static>, String> {
     let mut scaled = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-        .crop(part.left, part.top, part.width, part.height);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+        part.left,
+        part.top,
+        part.width,
+        part.height,
+    );
     Resizer::new().resize(source, &mut scaled, &options).map_err(|error| error.to_string())?;
     Ok(scaled)
 }

@@ -12,7 +12,7 @@ segment. `thumbnail.jpg` has a whole little JPEG in its EXIF segment.
 import io
 import pathlib
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 HERE = pathlib.Path(__file__).parent
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -48,11 +48,10 @@ segment = adobe.find(b"Adobe") - 4  # FF EE, length, then the name
 length = 2 + int.from_bytes(adobe[segment + 2 : segment + 4], "big")
 (HERE / "cmyk_plain.jpg").write_bytes(adobe[:segment] + adobe[segment + length :])
 
-# Pillow writes no YCCK: its planes are put into a CMYK file, whose segment is then changed to say what they are.
-y, cb, cr = upright.convert("YCbCr").split()
-inverted = lambda plane: plane.point(lambda value: 255 - value)
-# A YCCK file holds YCbCr of the inverted colours R, G, B themselves read as C, M, Y = 255 - RGB; Pillow inverts on writing.
-ycck = Image.merge("CMYK", [inverted(y), inverted(cb), inverted(cr), cmyk.getchannel("K")])
+# Pillow writes no YCCK: YCbCr of the inverted colours goes into a CMYK file, whose segment is then changed to say so.
+# `invert` once for YCCK, and once because Pillow inverts what it writes.
+y, cb, cr = (ImageOps.invert(plane) for plane in ImageOps.invert(upright).convert("YCbCr").split())
+ycck = Image.merge("CMYK", [y, cb, cr, cmyk.getchannel("K")])
 stored = io.BytesIO()
 ycck.save(stored, "JPEG", quality=95)
 stored = bytearray(stored.getvalue())

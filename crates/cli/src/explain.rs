@@ -1,0 +1,252 @@
+//! `burnsight explain`: maps of pictures, drawn, with everything needed to make and judge them.
+
+mod report;
+
+use std::{
+    collections::HashMap,
+    io::{Write, stdout},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use burn::tensor::Device;
+use burnsight::{
+    Error, MicroBatcher, Seed, device, read,
+    visualization::{Montage, MontageCell, MontageRow, SaliencyMap},
+    zoo::{self, Model, Picture},
+};
+use image::{RgbImage, imageops};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    arguments::ExplainArguments,
+    methods::{METHODS, Method, Settings},
+    output,
+};
+use report::{DrawingReport, MapReport, ModelReport, PictureReport, Question, RankedClass, Sidecar};
+
+/// Side of a cell of the comparison, in pixels.
+const CELL: u32 = 224;
+
+/// Pictures in the comparison; more would make a sheet that nobody can look at.
+const MOST_ROWS: usize = 24;
+
+/// Classes printed and noted for each picture.
+const TOP_CLASSES: usize = 3;
+
+/// Everything that is the same for all pictures.
+struct Job<'a> {
+    arguments: &'a ExplainArguments,
+    methods: Vec<&'static Method>,
+    settings: Settings,
+    model: Model,
+    device: Device,
+    /// The class to explain; `None` for each picture's own top class.
+    class: Option<usize>,
+    against: Option<usize>,
+    progress: ProgressBar,
+}
+
+pub fn run(arguments: &ExplainArguments) -> Result<()> {
+    let (methods, stray) = choose_methods(&arguments.methods)?;
+    let paths: Vec<PathBuf> = arguments.paths.iter().cloned().chain(stray).collect();
+    if paths.is_empty() {
+        bail!("no picture given: name pictures or folders, as in `burnsight explain examples/images`");
+    }
+    let progress = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left").context("progress bar")?,
+    );
+    let bar = progress.clone();
+    let settings = Settings {
+        layer: arguments.layer.clone(),
+        seed: Seed(arguments.seed),
+        samples: arguments.samples,
+        batches: MicroBatcher::new(arguments.batch)?.with_observer(move |_, _| bar.tick()),
+    };
+    settings.check()?;
+    let pictures = zoo::find_pictures(&paths)?;
+    output::prepare_folder(&arguments.out)?;
+    let device = device::open(&arguments.device)?;
+    let model = zoo::load(&arguments.model, &device)?;
+    if let Some(layer) = &arguments.layer {
+        model.network.find(layer)?;
+    }
+    let class = match arguments.target.as_str() {
+        "top" => None,
+        class => Some(model.labels.find(class)?),
+    };
+    let against = arguments.against.as_deref().map(|class| model.labels.find(class)).transpose()?;
+    let steps: u64 = methods.iter().map(|method| (method.steps)(&settings)).sum();
+    progress.set_length(steps * pictures.len() as u64);
+    progress.enable_steady_tick(Duration::from_millis(200));
+    let job = Job { arguments, methods, settings, model, device, class, against, progress };
+    job.explain_all(&pictures)
+}
+
+impl Job<'_> {
+    fn explain_all(&self, pictures: &[PathBuf]) -> Result<()> {
+        let mut rows = Vec::new();
+        let mut failed = 0;
+        for (picture, folder) in pictures.iter().zip(folders(&self.arguments.out, pictures)) {
+            // One picture that cannot be read must not cost the others.
+            match device::guarded(|| self.explain(picture, &folder)).map_err(anyhow::Error::from).flatten() {
+                Ok(row) if rows.len() < MOST_ROWS => rows.push(row),
+                Ok(_) => {}
+                Err(error) => {
+                    failed += 1;
+                    self.progress.suspend(|| eprintln!("error: {error:#}"));
+                }
+            }
+        }
+        self.progress.finish_and_clear();
+        if !rows.is_empty() {
+            self.write_comparison(rows, pictures.len() - failed)?;
+        }
+        match failed {
+            0 => Ok(()),
+            _ => Err(anyhow!("{failed} of {} pictures could not be explained", pictures.len())),
+        }
+    }
+
+    /// Explains one picture by every method, from one recorded forward pass.
+    fn explain(&self, path: &Path, folder: &Path) -> Result<MontageRow> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        self.progress.set_message(name.clone());
+        let picture = Picture::open(path, self.arguments.max_pixels)?;
+        let prepared = self.model.preprocessing.apply(&picture.rgb, &self.device)?;
+        let trace = self.model.network.record(prepared.tensor.clone())?;
+        let classes = report::ranked(&read(trace.logits())?, &self.model.labels);
+        let notes: Vec<String> = picture.notes.iter().chain(&prepared.notes).cloned().collect();
+        let question = Question::new(self.class.unwrap_or(classes[0].index), self.against, &classes);
+        self.say(&name, &picture.rgb, &classes, &question, &notes)?;
+
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        if self.arguments.raw {
+            let input = SaliencyMap::from_tensor(prepared.tensor.clone())?;
+            self.write_raw(folder, "input", &input)?;
+        }
+        let mut cells = Vec::new();
+        for method in &self.methods {
+            let context = || format!("{}, {}", path.display(), method.name);
+            let attribution = (method.explain)(&self.settings, &trace, &question.target()).with_context(context)?;
+            let map = SaliencyMap::of(&attribution, 0).with_context(context)?;
+            let drawing = (method.style)().draw(&map)?;
+            let overlay = drawing.over(&picture.rgb, prepared.view)?;
+            output::png(&folder.join(format!("{}.png", method.name)), &overlay)?;
+            if self.arguments.raw {
+                self.write_raw(folder, method.name, &map)?;
+            }
+            let sidecar = Sidecar {
+                picture: PictureReport::read(path, &picture.rgb, &notes)?,
+                model: ModelReport::new(&self.model, &prepared),
+                device: &self.arguments.device,
+                question: &question,
+                score: attribution.scores[0],
+                top_classes: &classes[..classes.len().min(TOP_CLASSES)],
+                made_by: &attribution.provenance,
+                batch: self.settings.batches.size(),
+                map: MapReport::read(&attribution, &map)?,
+                drawing: DrawingReport::new(&drawing),
+            };
+            output::json(&folder.join(format!("{}.json", method.name)), &sidecar)?;
+            cells.push(MontageCell::new(&drawing, thumbnail(&overlay)));
+            self.progress.inc((method.steps)(&self.settings));
+        }
+        let caption = [vec![name], question.caption()].concat();
+        Ok(MontageRow { picture: thumbnail(&picture.rgb), caption, cells })
+    }
+
+    fn write_raw(&self, folder: &Path, name: &str, map: &SaliencyMap) -> Result<()> {
+        let shape = [map.channels(), map.height(), map.width()];
+        output::npy(&folder.join(format!("{name}.npy")), shape, map.values())
+    }
+
+    /// Prints what the model sees in a picture.
+    fn say(
+        &self,
+        name: &str,
+        picture: &RgbImage,
+        classes: &[RankedClass],
+        question: &Question,
+        notes: &[String],
+    ) -> Result<()> {
+        let (width, height) = picture.dimensions();
+        let top: Vec<String> = classes.iter().take(TOP_CLASSES).map(RankedClass::to_string).collect();
+        let explained = match self.class.is_some() || self.against.is_some() {
+            true => format!("\n  explained: {}", question.caption().join(" ")),
+            false => String::new(),
+        };
+        let notes: String = notes.iter().map(|note| format!("\n  note: {note}")).collect();
+        let text = format!("{name} ({width}×{height}): {}{explained}{notes}", top.join(", "));
+        self.progress.suspend(|| writeln!(stdout(), "{text}")).context("cannot print")
+    }
+
+    fn write_comparison(&self, rows: Vec<MontageRow>, explained: usize) -> Result<()> {
+        let shown = rows.len();
+        let methods = self.methods.iter().map(|method| method.name.to_string()).collect();
+        let path = self.arguments.out.join("comparison.png");
+        output::png(&path, &Montage { cell: CELL, methods, rows }.render()?)?;
+        let mut out = stdout().lock();
+        if shown < explained {
+            writeln!(out, "the comparison shows the first {shown} of {explained} pictures")?;
+        }
+        writeln!(out, "wrote {}", path.display())?;
+        Ok(())
+    }
+}
+
+/// Where each picture's files go: OUT/<stem>, with a number behind stems that are taken.
+fn folders(out: &Path, pictures: &[PathBuf]) -> Vec<PathBuf> {
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    let stem = |picture: &PathBuf| picture.file_stem().unwrap_or(picture.as_os_str()).to_string_lossy().into_owned();
+    pictures
+        .iter()
+        .map(|picture| {
+            let stem = stem(picture);
+            let count = taken.entry(stem.to_lowercase()).and_modify(|count| *count += 1).or_insert(1);
+            out.join(if *count == 1 { stem } else { format!("{stem}-{count}") })
+        })
+        .collect()
+}
+
+/// No larger than a cell of the comparison, so that a folder of photographs fits into memory.
+fn thumbnail(picture: &RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let scale = f64::from(CELL) / f64::from(width.max(height));
+    if scale >= 1.0 {
+        return picture.clone();
+    }
+    let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(1);
+    imageops::resize(picture, side(width), side(height), imageops::FilterType::CatmullRom)
+}
+
+/// The methods that were asked for, and paths that stand behind `--method` by mistake.
+///
+/// `--method` takes several names, so in `explain --method grad-cam photo.jpg` the picture looks like one more.
+fn choose_methods(names: &[String]) -> Result<(Vec<&'static Method>, Vec<PathBuf>)> {
+    let mut chosen: Vec<&'static Method> = Vec::new();
+    let mut stray = Vec::new();
+    for name in names {
+        match METHODS.iter().find(|method| method.name == name) {
+            Some(method) if chosen.iter().all(|other| other.name != name) => chosen.push(method),
+            Some(_) => {}
+            None if name == "all" => chosen = METHODS.iter().collect(),
+            None if Path::new(name).exists() => stray.push(name.into()),
+            None => {
+                let known = METHODS.map(|method| method.name);
+                let nearest = known.iter().max_by(|a, b| {
+                    let likeness = |known: &str| strsim::jaro_winkler(known, name);
+                    likeness(a).total_cmp(&likeness(b))
+                });
+                let nearest = nearest.map_or_else(String::new, |nearest| format!(", did you mean {nearest}?"));
+                let requirement = format!("no such method{nearest} There are {} and all", known.join(", "));
+                return Err(Error::parameter("method", name, &requirement).into());
+            }
+        }
+    }
+    if chosen.is_empty() {
+        chosen = METHODS.iter().filter(|method| method.in_chapter).collect();
+    }
+    Ok((chosen, stray))
+}

@@ -1,0 +1,77 @@
+//! `methods`, `models`, `devices`: what is there, what it costs, what it is for.
+
+use std::io::{Write, stdout};
+
+use anyhow::Result;
+use burnsight::{device, zoo};
+
+use crate::methods::METHODS;
+
+/// Prints rows with the columns aligned, the first row as the heading.
+fn print(rows: &[Vec<String>]) -> Result<()> {
+    let columns = rows[0].len();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = stdout().lock();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(String::from).to_vec()
+}
+
+pub fn methods() -> Result<()> {
+    let mut rows = vec![row(["METHOD", "DEFAULT", "COST PER PICTURE", "PAPER", "QUESTION IT ANSWERS"])];
+    rows.extend(METHODS.iter().map(|method| {
+        let default = if method.in_chapter { "yes" } else { "" };
+        row([method.name, default, method.cost, method.paper, method.question])
+    }));
+    print(&rows)?;
+    writeln!(stdout(), "\nThe cost comes on top of one forward pass, which all methods share.")?;
+    Ok(())
+}
+
+pub fn models() -> Result<()> {
+    let mut rows = vec![row(["MODEL", "INPUT", "CLASSES", "PARAMETERS", "ACCURACY", "LICENCE"])];
+    let models = zoo::models()?;
+    rows.extend(models.iter().map(|model| {
+        let [height, width] = model.size;
+        row([
+            &model.name,
+            &format!("{width}×{height}"),
+            &model.classes.to_string(),
+            &model.parameters.to_string(),
+            &format!("{:.1} % (as its card states)", model.accuracy * 100.0),
+            &model.licence,
+        ])
+    }));
+    print(&rows)?;
+    for model in &models {
+        writeln!(stdout(), "\n{}: {}.\nFor: {}.", model.name, model.architecture, model.intended_use)?;
+    }
+    Ok(())
+}
+
+pub fn devices() -> Result<()> {
+    let mut rows = vec![row(["DEVICE", "STATE", "COMPUTES ON"])];
+    for backend in device::BACKENDS {
+        if !backend.compiled {
+            let state = format!("not in this build: --features {}", backend.name);
+            rows.push(row([backend.name, &state, backend.description]));
+            continue;
+        }
+        match device::list(backend) {
+            Ok(devices) if devices.is_empty() => rows.push(row([backend.name, "none found", backend.description])),
+            Ok(devices) => rows.extend((0..devices.len()).map(|index| {
+                let name = if devices.len() == 1 { backend.name.into() } else { format!("{}:{index}", backend.name) };
+                row([&name, "ready", backend.description])
+            })),
+            Err(error) => rows.push(row([backend.name, &error.to_string(), backend.description])),
+        }
+    }
+    print(&rows)
+}
