@@ -58,6 +58,9 @@ impl Completeness {
     }
 }
 
+/// The version the workspace pins.
+const BURN: &str = "0.22.1";
+
 /// What it takes to make the same map again.
 #[derive(Debug, Clone, Serialize)]
 pub struct Provenance {
@@ -71,6 +74,8 @@ pub struct Provenance {
     pub device: String,
     /// Version of burnsight.
     pub version: &'static str,
+    /// Version of Burn.
+    pub burn: &'static str,
 }
 
 impl Provenance {
@@ -82,6 +87,7 @@ impl Provenance {
             seed: None,
             device: format!("{device:?}"),
             version: env!("CARGO_PKG_VERSION"),
+            burn: BURN,
         }
     }
 
@@ -89,5 +95,14 @@ impl Provenance {
     pub fn with_seed(mut self, seed: Seed) -> Self {
         self.seed = Some(seed);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_burn_is_the_pinned_one() {
+        let workspace = include_str!("../../../Cargo.toml");
+        assert!(workspace.contains(&format!("burn = {{ version = \"={}\"", super::BURN)));
     }
 }

@@ -1,6 +1,7 @@
 //! A model as the methods see it.
 
 use burn::tensor::{Int, Tensor};
+use serde_json::Value;
 
 use crate::{Attribution, Error, Provenance, Result, Target};
 
@@ -46,7 +47,7 @@ impl InputGradient {
     /// The attribution of a method whose map is this gradient, or what its rules made of it.
     pub fn into_attribution(self, method: &str) -> Attribution {
         let Self { gradient: map, scores, target } = self;
-        let provenance = Provenance::new(method, Default::default(), &map.device());
+        let provenance = Provenance::new(method, Value::Object(Default::default()), &map.device());
         Attribution { map, scores, target, completeness: None, standard_error: None, provenance }
     }
 }

@@ -5,6 +5,9 @@ use burnsight_core::{Classifier, Differentiable, Error, InputGradient, Result, T
 
 use crate::{Activation, ExactGradient, Layer, Trace};
 
+/// Values in one layer's output for one picture: 8 GB of f32.
+const MOST_VALUES: usize = 1 << 31;
+
 /// A node of a network, in the network that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(crate) usize);
@@ -159,20 +162,29 @@ impl Network {
         self.nodes().filter(move |(_, node)| node.inputs.contains(&id)).map(|(reader, _)| reader)
     }
 
-    /// Where Grad-CAM looks unless told otherwise: the last convolution, after the batch norm, sum and ReLU that may
-    /// follow it.
+    /// Where Grad-CAM looks unless told otherwise: the last convolution that leads to the logits, after the batch norm,
+    /// join and ReLU that may follow it.
     ///
     /// # Errors
     /// [`Error::Unsupported`] when the network has no convolution.
     pub fn last_convolution(&self) -> Result<NodeId> {
-        let convolutions = self.nodes().filter(|(_, node)| matches!(node.layer, Layer::Convolution(_)));
-        let Some((mut last, _)) = convolutions.last() else {
+        let mut leads_to_logits = vec![false; self.nodes.len()];
+        leads_to_logits[self.output.0] = true;
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            if leads_to_logits[index] {
+                node.inputs.iter().for_each(|input| leads_to_logits[input.0] = true);
+            }
+        }
+        let on_the_way = |id: &NodeId| leads_to_logits[id.0];
+        let is_convolution = |id: &NodeId| matches!(self.node(*id).layer, Layer::Convolution(_));
+        let convolutions = (0..self.nodes.len()).map(NodeId).filter(|id| on_the_way(id) && is_convolution(id));
+        let Some(mut last) = convolutions.last() else {
             return Err(Error::unsupported("a class activation map", "the network has no convolution"));
         };
-        while let Some(reader) = self.readers(last).next() {
+        while let Some(reader) = self.readers(last).find(|id| on_the_way(id)) {
             match self.node(reader).layer {
                 Layer::Relu => return Ok(reader),
-                Layer::BatchNorm(_) | Layer::Sum => last = reader,
+                Layer::BatchNorm(_) | Layer::Sum | Layer::Concatenation => last = reader,
                 _ => break,
             }
         }
@@ -204,6 +216,11 @@ impl Network {
                 let picture = format!("{width}×{height} with {channels} channels");
                 Error::image(picture, format!("layer {} ({}): {problem}", node.name, node.layer.kind()))
             })?;
+            // Burn would abort the process when the memory is not there.
+            if shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size)) > Some(MOST_VALUES) {
+                let problem = format!("its output of shape {shape:?} is beyond the {MOST_VALUES} values a layer may have");
+                return Err(Error::model(format!("layer {}", node.name), problem));
+            }
             shapes.push(shape);
         }
         match shapes[self.output.0].len() {
@@ -218,7 +235,15 @@ impl Network {
     pub(crate) fn check(&self, images: &Tensor<4>) -> Result<()> {
         check_images(images)?;
         let [_, channels, height, width] = images.dims();
-        self.shapes([channels, height, width]).map(|_| ())
+        self.shapes([channels, height, width])?;
+        let mut weights = self.nodes.iter().filter_map(|node| node.layer.dtype());
+        match weights.find(|dtype| *dtype != images.dtype()) {
+            Some(dtype) => {
+                let problem = format!("its numbers are {:?}, the network's are {dtype:?}: cast it", images.dtype());
+                Err(Error::image(format!("{:?}", images.dims()), problem))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Runs the network and keeps what every layer computed: one forward pass for any number of reverse walks.

@@ -29,7 +29,7 @@ pub struct SmoothGradConfig {
     pub samples: usize,
     /// Standard deviation of the noise as a share of the picture's largest minus smallest value. Default: 0.15, the
     /// middle of the paper's 10 to 20 %.
-    pub noise: f32,
+    pub noise: f64,
     /// What is made of the maps. Default: their mean.
     pub statistic: Statistic,
     /// Where the noise starts. Default: 0.

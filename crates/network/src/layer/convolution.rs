@@ -4,7 +4,7 @@ use burn::tensor::{
     ops::{ConvOptions, ConvTransposeOptions},
 };
 
-use super::{as_map, check_window, window_count};
+use super::{Window, as_map};
 
 /// Convolution in two dimensions (cross-correlation, as everywhere in deep learning).
 #[derive(Debug, Clone)]
@@ -53,13 +53,13 @@ impl Convolution {
         self
     }
 
-    fn kernel(&self) -> [usize; 2] {
+    fn window(&self) -> Window {
         let [_, _, height, width] = self.weight.dims();
-        [height, width]
+        let Self { stride, padding, dilation, .. } = *self;
+        Window { kernel: [height, width], stride, padding, dilation, ceil_mode: false }
     }
 
     pub(super) fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
-        check_window(self.kernel(), self.stride, self.dilation)?;
         let [out, in_per_group, ..] = self.weight.dims();
         let [channels, height, width] = as_map(input)?;
         if self.groups == 0 || out % self.groups != 0 {
@@ -71,11 +71,8 @@ impl Convolution {
         if let Some(bias) = self.bias.as_ref().filter(|bias| bias.dims() != [out]) {
             return Err(format!("its bias has shape {:?}, its weight has {out} output channels", bias.dims()));
         }
-        let places = |size: usize, axis: usize| {
-            let (kernel, stride, padding) = (self.kernel()[axis], self.stride[axis], self.padding[axis]);
-            window_count(size, kernel, stride, padding, self.dilation[axis], false)
-        };
-        Ok(vec![out, places(height, 0)?, places(width, 1)?])
+        let [rows, columns] = self.window().places([height, width])?;
+        Ok(vec![out, rows, columns])
     }
 
     /// # Shapes
@@ -95,8 +92,8 @@ impl Convolution {
         let output = upstream.dims();
         // Rows and columns that the last window did not reach: a transposed convolution must be told about them.
         let unreached: [usize; 2] = std::array::from_fn(|axis| {
-            let reach = self.dilation[axis] * (self.kernel()[axis] - 1) + 1;
-            input[axis + 2] + 2 * self.padding[axis] - reach - (output[axis + 2] - 1) * self.stride[axis]
+            let span = input[axis + 2] + 2 * self.padding[axis] - self.window().reach(axis);
+            span - (output[axis + 2] - 1) * self.stride[axis]
         });
         let options = ConvTransposeOptions::new(self.stride, self.padding, unreached, self.dilation, self.groups);
         conv_transpose2d(upstream, self.weight.clone(), None, options)

@@ -10,7 +10,7 @@ pub use convolution::Convolution;
 pub use linear::Linear;
 pub use pooling::{AdaptiveAveragePool, AveragePool, MaxPool};
 
-use burn::tensor::{Int, Tensor, activation};
+use burn::tensor::{DType, Int, Tensor, activation};
 
 use crate::{Activation, Step};
 
@@ -66,6 +66,16 @@ impl Layer {
             Self::Sum => "sum",
             Self::Concatenation => "concatenation",
             Self::Softmax => "softmax",
+        }
+    }
+
+    /// The number format of its weights, if it has any.
+    pub(crate) fn dtype(&self) -> Option<DType> {
+        match self {
+            Self::Convolution(layer) => Some(layer.weight.dtype()),
+            Self::Linear(layer) => Some(layer.weight.dtype()),
+            Self::BatchNorm(layer) => Some(layer.weight.dtype()),
+            _ => None,
         }
     }
 
@@ -207,38 +217,61 @@ fn split(step: &Step<'_>, upstream: Activation) -> Vec<Activation> {
         .collect()
 }
 
-/// Places in one direction of a sliding window, or why there are none.
-fn window_count(
-    size: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    dilation: usize,
-    ceil: bool,
-) -> Result<usize, String> {
-    let reach = dilation * (kernel - 1) + 1;
-    let padded = size + 2 * padding;
-    if padded < reach {
-        return Err(format!(
-            "a window of {reach} does not fit into {size} pixels with padding {padding}: the picture is too small"
-        ));
+/// How a kernel or a pool slides over a map.
+struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    dilation: [usize; 2],
+    ceil_mode: bool,
+}
+
+impl Window {
+    /// Beyond any picture; sums and products of such sizes cannot overflow.
+    const LARGEST: usize = 1 << 16;
+
+    /// Rows and columns of the output for a map of `size`, or why there are none.
+    fn places(&self, size: [usize; 2]) -> Result<[usize; 2], String> {
+        let Self { kernel, stride, padding, dilation, .. } = *self;
+        if kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
+            return Err(format!("kernel {kernel:?}, stride {stride:?} and dilation {dilation:?} must all be at least 1"));
+        }
+        let largest = [kernel, stride, padding, dilation, size].into_iter().flatten().max().unwrap_or(0);
+        if largest > Self::LARGEST {
+            return Err(format!("a size of {largest} is beyond the {} that are computed with", Self::LARGEST));
+        }
+        let rows = self.places_along(0, size[0])?;
+        Ok([rows, self.places_along(1, size[1])?])
     }
-    let span = padded - reach;
-    let count = if ceil { span.div_ceil(stride) } else { span / stride } + 1;
-    // A window that would start in the padding behind the picture is dropped, as in torch.
-    Ok(if ceil && (count - 1) * stride >= size + padding { count - 1 } else { count })
+
+    /// From the first to the last point that a window covers.
+    fn reach(&self, axis: usize) -> usize {
+        self.dilation[axis] * (self.kernel[axis] - 1) + 1
+    }
+
+    fn places_along(&self, axis: usize, size: usize) -> Result<usize, String> {
+        let (reach, stride, padding) = (self.reach(axis), self.stride[axis], self.padding[axis]);
+        let Some(span) = (size + 2 * padding).checked_sub(reach) else {
+            return Err(format!(
+                "a window of {reach} does not fit into {size} pixels with padding {padding}: the picture is too small"
+            ));
+        };
+        let count = if self.ceil_mode { span.div_ceil(stride) } else { span / stride } + 1;
+        // A window that would start in the padding behind the picture is dropped, as in torch.
+        Ok(if self.ceil_mode && (count - 1) * stride >= size + padding { count - 1 } else { count })
+    }
+
+    /// For pools: with more padding a window could lie in it wholly.
+    fn check_pool_padding(&self) -> Result<(), String> {
+        match (0..2).any(|axis| self.padding[axis] * 2 > self.reach(axis)) {
+            true => Err(format!("padding {:?} is more than half of the window {:?}", self.padding, self.kernel)),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Channels, height and width of a map, or a sentence about the vector.
 fn as_map(shape: &[usize]) -> Result<[usize; 3], String> {
     <[usize; 3]>::try_from(shape)
         .map_err(|_| format!("it needs a map [channels, height, width], but its input has shape {shape:?}"))
-}
-
-/// Refuses settings that no sliding window can have.
-fn check_window(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2]) -> Result<(), String> {
-    if kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
-        return Err(format!("kernel {kernel:?}, stride {stride:?} and dilation {dilation:?} must all be at least 1"));
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use burn::tensor::{
     ops::{AvgPoolOptions, MaxPoolOptions},
 };
 
-use super::{as_map, check_window, window_count};
+use super::{Window, as_map};
 
 /// Largest value of every window.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +31,12 @@ impl MaxPool {
     }
 
     pub(super) fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
-        check_window(self.kernel, self.stride, self.dilation)?;
-        check_padding(self.kernel, self.padding)?;
+        let Self { kernel, stride, padding, dilation, ceil_mode } = *self;
+        let window = Window { kernel, stride, padding, dilation, ceil_mode };
         let [channels, height, width] = as_map(input)?;
-        let places = |size: usize, axis: usize| {
-            let (kernel, stride, padding) = (self.kernel[axis], self.stride[axis], self.padding[axis]);
-            window_count(size, kernel, stride, padding, self.dilation[axis], self.ceil_mode)
-        };
-        Ok(vec![channels, places(height, 0)?, places(width, 1)?])
+        let [rows, columns] = window.places([height, width])?;
+        window.check_pool_padding()?;
+        Ok(vec![channels, rows, columns])
     }
 
     fn options(&self) -> MaxPoolOptions<2> {
@@ -93,13 +91,12 @@ impl AveragePool {
     }
 
     pub(super) fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
-        check_window(self.kernel, self.stride, [1, 1])?;
-        check_padding(self.kernel, self.padding)?;
+        let Self { kernel, stride, padding, .. } = *self;
+        let window = Window { kernel, stride, padding, dilation: [1, 1], ceil_mode: false };
         let [channels, height, width] = as_map(input)?;
-        let places = |size: usize, axis: usize| {
-            window_count(size, self.kernel[axis], self.stride[axis], self.padding[axis], 1, false)
-        };
-        Ok(vec![channels, places(height, 0)?, places(width, 1)?])
+        let [rows, columns] = window.places([height, width])?;
+        window.check_pool_padding()?;
+        Ok(vec![channels, rows, columns])
     }
 
     pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
@@ -160,11 +157,4 @@ fn averaging_matrix(input: usize, output: usize) -> TensorData {
         row[window].fill(share);
     }
     TensorData::new(matrix, [output, input])
-}
-
-fn check_padding(kernel: [usize; 2], padding: [usize; 2]) -> Result<(), String> {
-    if padding[0] * 2 > kernel[0] || padding[1] * 2 > kernel[1] {
-        return Err(format!("padding {padding:?} is more than half of the window {kernel:?}"));
-    }
-    Ok(())
 }
