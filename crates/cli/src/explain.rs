@@ -6,6 +6,7 @@ use std::{
     collections::HashMap,
     io::{Write, stdout},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -54,16 +55,11 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     if paths.is_empty() {
         bail!("no picture given: name pictures or folders, as in `burnsight explain examples/images`");
     }
-    let progress = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left").context("progress bar")?,
-    );
-    let bar = progress.clone();
-    let settings = Settings {
-        layer: arguments.layer.clone(),
-        seed: Seed(arguments.seed),
-        samples: arguments.samples,
-        batches: MicroBatcher::new(arguments.batch)?.with_observer(move |_, _| bar.tick()),
-    };
+    let progress = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left").context("progress bar")?);
+    let batches = MicroBatcher::new(arguments.batch)?.with_observer(advance(progress.clone()));
+    let settings =
+        Settings { layer: arguments.layer.clone(), seed: Seed(arguments.seed), samples: arguments.samples, batches };
     settings.check()?;
     let pictures = zoo::find_pictures(&paths)?;
     output::prepare_folder(&arguments.out)?;
@@ -77,8 +73,8 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
         class => Some(model.labels.find(class)?),
     };
     let against = arguments.against.as_deref().map(|class| model.labels.find(class)).transpose()?;
-    let steps: u64 = methods.iter().map(|method| (method.steps)(&settings)).sum();
-    progress.set_length(steps * pictures.len() as u64);
+    let steps: usize = methods.iter().map(|method| 1 + (method.samples)(&settings)).sum();
+    progress.set_length((steps * pictures.len()) as u64);
     progress.enable_steady_tick(Duration::from_millis(200));
     let job = Job { arguments, methods, settings, model, device, class, against, progress };
     job.explain_all(&pictures)
@@ -151,7 +147,7 @@ impl Job<'_> {
             };
             output::json(&folder.join(format!("{}.json", method.name)), &sidecar)?;
             cells.push(MontageCell::new(&drawing, thumbnail(&overlay)));
-            self.progress.inc((method.steps)(&self.settings));
+            self.progress.inc(1);
         }
         let caption = [vec![name], question.caption()].concat();
         Ok(MontageRow { picture: thumbnail(&picture.rgb), caption, cells })
@@ -193,6 +189,15 @@ impl Job<'_> {
         }
         writeln!(out, "wrote {}", path.display())?;
         Ok(())
+    }
+}
+
+/// Moves the bar by the rows of each micro-batch.
+fn advance(bar: ProgressBar) -> impl Fn(usize, usize) + Send + Sync {
+    let before = AtomicUsize::new(0);
+    move |done, total| {
+        let before = before.swap(if done == total { 0 } else { done }, Ordering::Relaxed);
+        bar.inc((done - before) as u64);
     }
 }
 

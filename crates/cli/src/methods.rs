@@ -19,8 +19,8 @@ pub struct Method {
     pub in_chapter: bool,
     /// How its maps are drawn.
     pub style: fn() -> Style,
-    /// How many steps the progress bar counts for it.
-    pub steps: fn(&Settings) -> u64,
+    /// How many changed pictures it looks at, for the progress bar.
+    pub samples: fn(&Settings) -> usize,
     pub explain: fn(&Settings, &Trace<'_>, &Target) -> Result<Attribution>,
 }
 
@@ -50,8 +50,8 @@ fn own_colors() -> Style {
     Style { overlay: Overlay { opacity: 1.0, blend: Blend::Uniform, ..style.overlay }, ..style }
 }
 
-fn one_step(_: &Settings) -> u64 {
-    1
+fn none(_: &Settings) -> usize {
+    0
 }
 
 pub const METHODS: [Method; 7] = [
@@ -62,7 +62,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Simonyan et al. 2013",
         in_chapter: true,
         style: Style::sequential,
-        steps: one_step,
+        samples: none,
         explain: |_, trace, target| VanillaGradient.attribute_trace(trace, target),
     },
     Method {
@@ -72,7 +72,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Shrikumar et al. 2016",
         in_chapter: false,
         style: Style::diverging,
-        steps: one_step,
+        samples: none,
         explain: |_, trace, target| InputXGradient.attribute_trace(trace, target),
     },
     Method {
@@ -82,7 +82,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Zeiler & Fergus 2014",
         in_chapter: true,
         style: own_colors,
-        steps: one_step,
+        samples: none,
         explain: |_, trace, target| DeconvNet.attribute_trace(trace, target),
     },
     Method {
@@ -92,7 +92,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Springenberg et al. 2015",
         in_chapter: true,
         style: own_colors,
-        steps: one_step,
+        samples: none,
         explain: |_, trace, target| GuidedBackprop.attribute_trace(trace, target),
     },
     Method {
@@ -102,7 +102,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Selvaraju et al. 2017",
         in_chapter: true,
         style: Style::sequential,
-        steps: one_step,
+        samples: none,
         explain: |settings, trace, target| {
             settings.layer.as_ref().map_or_else(GradCam::new, GradCam::with_layer).attribute_trace(trace, target)
         },
@@ -114,7 +114,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Selvaraju et al. 2017",
         in_chapter: true,
         style: own_colors,
-        steps: one_step,
+        samples: none,
         explain: |settings, trace, target| {
             let method = settings.layer.as_ref().map_or_else(GuidedGradCam::new, GuidedGradCam::with_layer);
             method.attribute_trace(trace, target)
@@ -127,9 +127,7 @@ pub const METHODS: [Method; 7] = [
         paper: "Smilkov et al. 2017",
         in_chapter: true,
         style: Style::sequential,
-        steps: |settings| settings.samples as u64,
-        explain: |settings, trace, target| {
-            settings.smoothgrad()?.attribute(trace.network(), trace.images(), target)
-        },
+        samples: |settings| settings.samples,
+        explain: |settings, trace, target| settings.smoothgrad()?.attribute(trace.network(), trace.images(), target),
     },
 ];

@@ -107,7 +107,8 @@ mod tests {
     fn observer_sees_the_rows_and_errors_stop_the_walk() {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let sink = calls.clone();
-        let batcher = MicroBatcher::new(4).unwrap().with_observer(move |done, of| sink.lock().unwrap().push((done, of)));
+        let batcher =
+            MicroBatcher::new(4).unwrap().with_observer(move |done, of| sink.lock().unwrap().push((done, of)));
         batcher.run(3, 2, |_| Ok(())).unwrap();
         assert_eq!(*calls.lock().unwrap(), [(4, 6), (6, 6)]);
         let mut passes = 0;

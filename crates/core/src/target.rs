@@ -72,7 +72,8 @@ impl Target {
         self.check(images, classes)?;
         Ok(match self {
             Self::Top => {
-                let top = logits.clone().argmax(1).try_into_data().map_err(|error| Error::Backend(error.to_string()))?;
+                let top =
+                    logits.clone().argmax(1).try_into_data().map_err(|error| Error::Backend(error.to_string()))?;
                 Self::Classes(top.iter::<i64>().map(|class| class as usize).collect())
             }
             other => other.clone(),

@@ -59,11 +59,14 @@ impl Name {
         };
         let Some(backend) = BACKENDS.into_iter().find(|known| known.name == backend) else {
             let names: Vec<&str> = BACKENDS.iter().map(|backend| backend.name).collect();
-            let requirement = format!("known devices are {}, those with several take an index as in wgpu:1", names.join(", "));
+            let requirement =
+                format!("known devices are {}, those with several take an index as in wgpu:1", names.join(", "));
             return Err(Error::parameter("device", text, &requirement));
         };
         let number = |index: &str| {
-            index.parse().map_err(|_| Error::parameter("device", text, "behind the colon stands a number, as in wgpu:1"))
+            index
+                .parse()
+                .map_err(|_| Error::parameter("device", text, "behind the colon stands a number, as in wgpu:1"))
         };
         Ok(Self { backend, index: index.map(number).transpose()? })
     }
@@ -89,8 +92,10 @@ impl fmt::Display for Name {
 pub fn open(name: &str) -> Result<Device> {
     let name = Name::parse(name)?;
     if !name.backend.compiled {
-        let requirement =
-            format!("this build does not have it: build with `--features {}` (see `burnsight devices`)", name.backend.name);
+        let requirement = format!(
+            "this build does not have it: build with `--features {}` (see `burnsight devices`)",
+            name.backend.name
+        );
         return Err(Error::parameter("device", name, &requirement));
     }
     let devices = list(name.backend)?;

@@ -218,7 +218,8 @@ impl Network {
             })?;
             // Burn would abort the process when the memory is not there.
             if shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size)) > Some(MOST_VALUES) {
-                let problem = format!("its output of shape {shape:?} is beyond the {MOST_VALUES} values a layer may have");
+                let problem =
+                    format!("its output of shape {shape:?} is beyond the {MOST_VALUES} values a layer may have");
                 return Err(Error::model(format!("layer {}", node.name), problem));
             }
             shapes.push(shape);

@@ -11,7 +11,7 @@ use burnsight_vanilla_gradient::VanillaGradient;
 
 use super::*;
 
-fn config(samples: usize, noise: f32, statistic: Statistic) -> SmoothGradConfig {
+fn config(samples: usize, noise: f64, statistic: Statistic) -> SmoothGradConfig {
     SmoothGradConfig { samples, noise, statistic, seed: Seed(11) }
 }
 
@@ -228,14 +228,14 @@ fn defaults_are_the_papers_and_the_provenance_repeats_the_map() {
     assert_eq!((provenance.method.as_str(), provenance.seed), ("smoothgrad", Some(Seed(0))));
     let parameters = &provenance.parameters;
     assert_eq!((&parameters["of"], &parameters["samples"]), (&json!("vanilla-gradient"), &json!(50)));
-    assert_eq!((&parameters["noise"], &parameters["statistic"]), (&json!(0.15f32), &json!("mean")));
+    assert_eq!((&parameters["noise"], &parameters["statistic"]), (&json!(0.15), &json!("mean")));
 }
 
 #[test]
 fn bad_settings_are_refused() {
     let refused = |config: SmoothGradConfig| config.wrap(VanillaGradient).unwrap_err().to_string();
     assert!(refused(config(0, 0.1, Statistic::Mean)).contains("`samples` is 0"));
-    for noise in [-0.1, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    for noise in [-0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let message = refused(config(1, noise, Statistic::Mean));
         assert!(message.contains(&format!("`noise` is {noise}")), "{message}");
     }

@@ -122,6 +122,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_an_attribution_takes_one_picture() {
+        let device = burn::tensor::Device::default();
+        let map = Tensor::from_data([[[[1.0, 2.0]], [[3.0, 4.0]]], [[[-1.0, -2.0]], [[-3.0, -4.0]]]], &device);
+        let provenance = burnsight_core::Provenance::new("by hand", Default::default(), &device);
+        let (scores, target) = (vec![0.0; 2], burnsight_core::Target::Top);
+        let attribution =
+            Attribution { map, scores, target, completeness: None, standard_error: None, provenance };
+        let second = SaliencyMap::of(&attribution, 1).unwrap();
+        assert_eq!(second, SaliencyMap::new(2, 1, 2, vec![-1.0, -2.0, -3.0, -4.0]).unwrap());
+        assert!(SaliencyMap::of(&attribution, 2).unwrap_err().to_string().contains("2 pictures"));
+    }
+
+    #[test]
     fn reductions_of_two_pixels_with_three_channels() {
         let map = SaliencyMap::new(3, 1, 2, vec![1.0, -1.0, -4.0, 2.0, 2.0, 0.5]).unwrap();
         assert_eq!(ChannelReduction::MaxAbs.apply(&map), [4.0, 2.0]);

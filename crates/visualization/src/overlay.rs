@@ -57,9 +57,8 @@ impl Overlay {
 
 /// Half a pixel of slack: the box comes from a division, and loses nothing where it is a hair too large.
 fn check_inside(crop: CropBox, picture: &RgbImage) -> Result<()> {
-    let inside = |start: f64, length: f64, side: u32| {
-        length > 0.0 && start >= -0.5 && start + length <= f64::from(side) + 0.5
-    };
+    let inside =
+        |start: f64, length: f64, side: u32| length > 0.0 && start >= -0.5 && start + length <= f64::from(side) + 0.5;
     if inside(crop.left, crop.width, picture.width()) && inside(crop.top, crop.height, picture.height()) {
         return Ok(());
     }
@@ -253,7 +252,10 @@ mod tests {
         let picture = picture(5, 5);
         let map = SaliencyMap::new(3, 2, 2, vec![0.0; 12]).unwrap();
         for style in [Style::sequential(), Style::diverging(), Style::channels()] {
-            assert_eq!(style.draw(&map).unwrap().over(&picture, CropBox::whole(picture.dimensions())).unwrap(), picture);
+            assert_eq!(
+                style.draw(&map).unwrap().over(&picture, CropBox::whole(picture.dimensions())).unwrap(),
+                picture
+            );
         }
     }
 

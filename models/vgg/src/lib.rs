@@ -90,7 +90,11 @@ impl VggConfig {
     pub fn build(&self, mut parameters: impl ParameterSource) -> Result<Network> {
         let sizes = [&self.channels[..], &self.pool, &self.hidden, &[self.classes]].concat();
         if sizes.contains(&0) {
-            return Err(Error::parameter("vgg", format!("{self:?}"), "channels, pool, hidden and classes are at least 1"));
+            return Err(Error::parameter(
+                "vgg",
+                format!("{self:?}"),
+                "channels, pool, hidden and classes are at least 1",
+            ));
         }
         let mut network = NetworkBuilder::new();
         let mut index = 0;
@@ -189,8 +193,7 @@ mod tests {
         let head = ["classifier.0".to_string(), "classifier.3".into()];
         let vgg11 = [features(&[0, 3, 6, 8, 11, 13, 16, 18]), head.to_vec()].concat();
         assert_eq!(names(small(Depth::Vgg11)), vgg11);
-        let vgg19 =
-            [features(&[0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]), head.to_vec()].concat();
+        let vgg19 = [features(&[0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]), head.to_vec()].concat();
         assert_eq!(names(small(Depth::Vgg19)), vgg19);
         let with_norm = names(small(Depth::Vgg16).with_batch_norm(true));
         assert_eq!(with_norm.len(), 2 * 13 + 2);

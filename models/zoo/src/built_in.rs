@@ -126,12 +126,7 @@ pub fn load(name: &str, device: &Device) -> Result<Model> {
         name: card.name,
         sha256: card.sha256,
         network,
-        preprocessing: Preprocessing {
-            resize: size,
-            size: [size, size],
-            mean: card.input.mean,
-            std: card.input.std,
-        },
+        preprocessing: Preprocessing { resize: size, size: [size, size], mean: card.input.mean, std: card.input.std },
         labels: Labels::new(card.labels),
     })
 }

@@ -6,7 +6,7 @@ mod picture;
 mod preprocessing;
 
 pub use built_in::{BUILT_IN, Description, Model, load, models};
+pub use burnsight_core::CropBox;
 pub use labels::Labels;
 pub use picture::{DEFAULT_MAX_PIXELS, PICTURE_EXTENSIONS, Picture, find_pictures};
-pub use burnsight_core::CropBox;
 pub use preprocessing::{Prepared, Preprocessing};

@@ -7,7 +7,6 @@ use burnsight_core::{CropBox, Error, Result};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-
 /// Sides above this are taken for a mistake: three such planes of `f32` fill 3 GB.
 const MAX_SIDE: usize = 16_384;
 

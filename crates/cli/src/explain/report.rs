@@ -146,7 +146,8 @@ pub struct MapReport {
 
 impl MapReport {
     pub fn read(attribution: &Attribution, map: &SaliencyMap) -> Result<Self> {
-        let mean = |values: &[f32]| values.iter().map(|value| f64::from(value.abs())).sum::<f64>() / values.len() as f64;
+        let mean =
+            |values: &[f32]| values.iter().map(|value| f64::from(value.abs())).sum::<f64>() / values.len() as f64;
         let standard_error = attribution.standard_error.clone().map(read).transpose()?;
         Ok(Self {
             shape: [map.channels(), map.height(), map.width()],

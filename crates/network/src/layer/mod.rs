@@ -234,7 +234,9 @@ impl Window {
     fn places(&self, size: [usize; 2]) -> Result<[usize; 2], String> {
         let Self { kernel, stride, padding, dilation, .. } = *self;
         if kernel.contains(&0) || stride.contains(&0) || dilation.contains(&0) {
-            return Err(format!("kernel {kernel:?}, stride {stride:?} and dilation {dilation:?} must all be at least 1"));
+            return Err(format!(
+                "kernel {kernel:?}, stride {stride:?} and dilation {dilation:?} must all be at least 1"
+            ));
         }
         let largest = [kernel, stride, padding, dilation, size].into_iter().flatten().max().unwrap_or(0);
         if largest > Self::LARGEST {

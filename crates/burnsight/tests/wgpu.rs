@@ -1,0 +1,67 @@
+//! The GPU backend computes what the CPU computes. Runs on a software adapter too (Mesa's lavapipe).
+#![cfg(all(feature = "wgpu", feature = "flex", feature = "all-methods"))]
+#![allow(clippy::unwrap_used)]
+
+use burn::tensor::{DType, Device, Tensor};
+use burnsight::{
+    Attributor, Classifier, DeconvNet, GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, SmoothGrad,
+    SmoothGradConfig, Target, VanillaGradient, device, network::Network,
+};
+use burnsight_testkit::{nets, relative_l2, values};
+
+fn open() -> [Device; 2] {
+    [device::open("flex").unwrap(), device::open("wgpu").unwrap()]
+}
+
+/// Every method on both devices, for two pictures of odd size.
+fn agree(net: fn(&Device, DType) -> Network) {
+    let compute = |device: &Device| -> Vec<(&str, Vec<f64>)> {
+        let network = net(device, DType::F32);
+        let images = || nets::pictures([2, 3, 13, 17], device, DType::F32);
+        let smooth: SmoothGrad<VanillaGradient> =
+            SmoothGradConfig { samples: 3, ..SmoothGradConfig::default() }.wrap(VanillaGradient).unwrap();
+        let methods: [(&str, &dyn Attributor<Network>); 7] = [
+            ("vanilla gradient", &VanillaGradient),
+            ("input x gradient", &InputXGradient),
+            ("DeconvNet", &DeconvNet),
+            ("guided backprop", &GuidedBackprop),
+            ("Grad-CAM", &GradCam::new()),
+            ("guided Grad-CAM", &GuidedGradCam::new()),
+            ("SmoothGrad", &smooth),
+        ];
+        let maps = methods.map(|(name, method)| {
+            (name, values(method.attribute(&network, images(), &Target::Classes(vec![1, 2])).unwrap().map))
+        });
+        [vec![("logits", values(network.logits(images()).unwrap()))], maps.to_vec()].concat()
+    };
+    let [flex, wgpu] = open();
+    for ((name, on_flex), (_, on_wgpu)) in compute(&flex).into_iter().zip(compute(&wgpu)) {
+        let difference = relative_l2(&on_wgpu, &on_flex);
+        eprintln!("{name}: {difference:.1e}");
+        assert!(difference < 1e-3, "{name}: relative L2 {difference}");
+    }
+}
+
+#[test]
+fn a_chain_agrees() {
+    agree(nets::small_vgg);
+}
+
+#[test]
+fn branches_agree() {
+    agree(nets::branches);
+}
+
+#[test]
+fn an_index_beyond_the_devices_is_an_error() {
+    let refused = device::open("wgpu:99").unwrap_err().to_string();
+    assert!(refused.contains("`device` is wgpu:99") && refused.contains("device"), "{refused}");
+}
+
+/// The order in which a GPU answers must not matter to what is read.
+#[test]
+fn readback_is_the_result() {
+    let [_, wgpu] = open();
+    let x = Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.0]], &wgpu);
+    assert_eq!(values(x.clone().matmul(x)), [7.0, 10.0, 15.0, 22.0]);
+}

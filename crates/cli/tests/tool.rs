@@ -1,0 +1,235 @@
+//! The tool as a user runs it.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use burnsight::zoo::{DEFAULT_MAX_PIXELS, Picture};
+use image::{ImageFormat, RgbImage};
+use tempfile::TempDir;
+
+fn burnsight(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_burnsight")).args(arguments).output().unwrap()
+}
+
+fn example(name: &str) -> String {
+    format!("{}/../../examples/images/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs `explain` into a fresh folder and demands success.
+fn explain(arguments: &[&str]) -> (TempDir, String) {
+    let out = TempDir::new().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let output = burnsight(&[&["explain"], arguments, &["--out", folder]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    (out, text)
+}
+
+/// Runs the tool, demands a failure without a panic and returns what it said.
+fn refused(arguments: &[&str]) -> String {
+    let output = burnsight(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{arguments:?} succeeded");
+    assert_ne!(output.status.code(), Some(101), "{arguments:?} panicked: {text}");
+    assert!(text.contains("error: ") && !text.contains("panicked"), "{text}");
+    text
+}
+
+/// The file at `path` as pixels, or why not.
+fn pixels(path: &Path) -> RgbImage {
+    Picture::open(path, DEFAULT_MAX_PIXELS).unwrap().rgb
+}
+
+/// Values and shape of a float32 .npy file.
+fn npy(path: &Path) -> (Vec<u64>, Vec<f32>) {
+    let file = npyz::NpyFile::new(fs::File::open(path).unwrap()).unwrap();
+    (file.shape().to_vec(), file.into_vec().unwrap())
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn explain_writes_everything_it_promises() {
+    let ball = example("golf-ball.png");
+    let (out, text) = explain(&[&ball, "--method", "all", "--samples", "2", "--raw"]);
+    assert!(text.contains("golf-ball.png (480×360): golf ball 9") && text.contains("comparison.png"), "{text}");
+    let at = |name: &str| out.path().join("golf-ball").join(name);
+    let (shape, input) = npy(&at("input.npy"));
+    assert_eq!(shape, [3, 160, 160]);
+    for method in burnsight(&["methods"]).stdout.split(|byte| *byte == b'\n').skip(1).take(7) {
+        let name = String::from_utf8_lossy(method).split(' ').next().unwrap().to_string();
+        assert_eq!(pixels(&at(&format!("{name}.png"))).dimensions(), (480, 360), "{name}");
+        let (shape, map) = npy(&at(&format!("{name}.npy")));
+        let channels = if name == "grad-cam" { 1 } else { 3 };
+        assert_eq!(shape, [channels, 160, 160], "{name}");
+        assert!(map.iter().any(|value| *value != 0.0), "{name} is zero everywhere");
+        let sidecar = json(&at(&format!("{name}.json")));
+        assert_eq!(sidecar["made_by"]["method"], name.as_str());
+        assert_eq!(sidecar["question"]["class"]["label"], "golf ball");
+        let sum: f64 = map.iter().map(|value| f64::from(*value)).sum();
+        assert!((sidecar["map"]["sum"].as_f64().unwrap() - sum).abs() < 1e-9, "{name}");
+    }
+    // The raw input is what the map belongs to: input × gradient is their product.
+    let (gradient, product) = (npy(&at("vanilla-gradient.npy")).1, npy(&at("input-x-gradient.npy")).1);
+    assert!(input.iter().zip(gradient).map(|(x, g)| x * g).eq(product));
+    assert!(pixels(&out.path().join("comparison.png")).width() > 7 * 224);
+}
+
+#[test]
+fn same_seed_same_bytes_and_another_seed_others() {
+    let map = |seed: &str| {
+        let (out, _) =
+            explain(&[&example("parachute.png"), "--method", "smoothgrad", "--samples", "3", "--seed", seed]);
+        let read = |name: &str| fs::read(out.path().join("parachute").join(name)).unwrap();
+        (read("smoothgrad.png"), read("smoothgrad.json"))
+    };
+    assert_eq!(map("1"), map("1"));
+    assert_ne!(map("1"), map("2"));
+}
+
+#[test]
+fn targets_by_index_label_and_contrast() {
+    let gradient = |arguments: &[&str]| {
+        let picture = example("rocket.jpg");
+        let (out, text) = explain(&[&[picture.as_str(), "--method", "vanilla-gradient", "--raw"], arguments].concat());
+        let folder = out.path().join("rocket");
+        (npy(&folder.join("vanilla-gradient.npy")).1, json(&folder.join("vanilla-gradient.json")), text)
+    };
+    let (church, _, _) = gradient(&[]); // what the model takes the rocket for
+    let (by_index, ..) = gradient(&["--target", "4"]);
+    let (parachute, _, text) = gradient(&["--target", "Parachute"]);
+    let (contrast, sidecar, _) = gradient(&["--against", "parachute"]);
+    assert_eq!(church, by_index);
+    assert!(text.contains("explained: parachute"), "{text}");
+    assert_eq!(sidecar["question"]["against"]["label"], "parachute");
+    let difference = church.iter().zip(&parachute).map(|(a, b)| a - b);
+    let error: f32 = difference.zip(&contrast).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(error < 1e-6, "gradients are linear in the score, yet {error}");
+}
+
+#[test]
+fn layers_by_name() {
+    let cam = |layer: &[&str]| {
+        let picture = example("temple.jpg");
+        let (out, _) = explain(&[&[picture.as_str(), "--method", "grad-cam", "--raw"], layer].concat());
+        npy(&out.path().join("temple/grad-cam.npy")).1
+    };
+    assert_eq!(cam(&[]), cam(&["--layer", "features.19"]));
+    assert_ne!(cam(&[]), cam(&["--layer", "features.9"]));
+}
+
+#[test]
+fn pictures_of_any_shape_and_kind() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let coloured = RgbImage::from_fn(90, 60, |x, y| image::Rgb([x as u8 * 2, y as u8 * 3, 99]));
+    let dynamic = image::DynamicImage::from(coloured.clone());
+    RgbImage::new(1, 1).save(path("one-pixel.png")).unwrap();
+    RgbImage::from_pixel(20_000, 1, image::Rgb([9, 8, 7])).save(path("line.png")).unwrap();
+    dynamic.to_luma8().save(path("grey.png")).unwrap();
+    dynamic.to_rgb16().save(path("sixteen-bit.png")).unwrap();
+    dynamic.to_rgba8().save(path("alpha.png")).unwrap();
+    coloured.save(path("tall.webp")).unwrap();
+    fs::copy(path("tall.webp"), path("tall.gif")).unwrap(); // content decides, not the name
+    let made_elsewhere = |name: &str| format!("{}/../../models/zoo/tests/pictures/{name}", env!("CARGO_MANIFEST_DIR"));
+    for name in ["cmyk_adobe.jpg", "exif_6.jpg"] {
+        fs::copy(made_elsewhere(name), path(name)).unwrap();
+    }
+    let mut animated = fs::File::create(path("animated.gif")).unwrap();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut animated);
+    encoder.encode_frames([0, 1].map(|_| image::Frame::new(dynamic.to_rgba8()))).unwrap();
+    drop(encoder);
+
+    let (out, text) = explain(&[folder.path().to_str().unwrap(), "--method", "vanilla-gradient"]);
+    for (name, size) in
+        [("one-pixel", (1, 1)), ("line", (20_000, 1)), ("grey", (90, 60)), ("exif_6", (16, 24)), ("tall-2", (90, 60))]
+    {
+        assert_eq!(pixels(&out.path().join(name).join("vanilla-gradient.png")).dimensions(), size, "{name}");
+    }
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 10 + 1, "ten pictures and a comparison: {text}");
+    for note in ["CMYK", "frame", "the model sees only the middle"] {
+        assert!(text.contains(note), "no note on {note}: {text}");
+    }
+}
+
+#[test]
+fn bad_pictures_are_named_and_cost_no_others() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let whole = fs::read(example("rocket.jpg")).unwrap();
+    write("empty.png", b"");
+    write("text.png", b"These are not the pixels you are looking for.");
+    write("cut.jpg", &whole[..whole.len() / 2]);
+    RgbImage::new(300, 300).save_with_format(folder.path().join("large.png"), ImageFormat::Png).unwrap();
+    fs::copy(example("parachute.png"), folder.path().join("whole.png")).unwrap();
+    let out = TempDir::new().unwrap();
+    let (input, output) = (folder.path().to_str().unwrap(), out.path().to_str().unwrap());
+    let arguments = ["explain", input, "--out", output, "--method", "vanilla-gradient"];
+    let text = refused(&[&arguments[..], &["--max-pixels", "200000"]].concat());
+    for name in ["empty.png", "text.png", "cut.jpg"] {
+        assert!(text.contains(name), "{name} is not named in {text}");
+    }
+    assert!(text.contains("3 of 5 pictures"), "{text}");
+    assert!(out.path().join("whole/vanilla-gradient.png").exists() && out.path().join("comparison.png").exists());
+    let text = refused(&[&arguments[..], &["--max-pixels", "80000"]].concat());
+    assert!(text.contains("large.png") && text.contains("90000") && text.contains("--max-pixels"), "{text}");
+}
+
+#[test]
+fn bad_arguments_quote_the_value_and_list_the_choices() {
+    let ball = example("golf-ball.png");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let blocked = file.path().join("out");
+    let out = TempDir::new().unwrap();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--target", "10"], &["10", "0 to 9"]),
+        (&["--target", "golfball hole"], &["golfball hole", "golf ball"]),
+        (&["--target", "parashute"], &["parashute", "parachute"]),
+        (&["--against", "golf ball"], &["class 8", "against"]),
+        (&["--method", "gradcam"], &["gradcam", "grad-cam", "vanilla-gradient"]),
+        (&["--layer", "layer4"], &["layer4", "features.0", "flatten"]),
+        (&["--layer", "flatten", "--method", "grad-cam"], &["flatten", "no places"]),
+        (&["--device", "tpu"], &["tpu", "flex", "cuda"]),
+        (&["--device", "cuda"], &["cuda", "--features cuda"]),
+        (&["--device", "flex:3"], &["flex:3"]),
+        (&["--model", "resnet"], &["resnet", "vgg11-imagenette"]),
+        (&["--samples", "0"], &["`samples` is 0"]),
+        (&["--samples", "many"], &["many", "--samples"]),
+        (&["--batch", "0"], &["`batch` is 0"]),
+        (&["--out", blocked.to_str().unwrap()], &["--out"]),
+    ];
+    for (arguments, expected) in cases {
+        let folder = ["--out", out.path().to_str().unwrap()];
+        let folder = if arguments.contains(&"--out") { &[][..] } else { &folder[..] };
+        let text = refused(&[&["explain", &ball], folder, arguments].concat());
+        for part in *expected {
+            assert!(text.contains(part), "{arguments:?}: no {part:?} in {text}");
+        }
+    }
+    assert!(refused(&["explain"]).contains("no picture given"));
+    assert!(refused(&["explain", "no/such/place.png"]).contains("no/such/place.png"));
+    assert!(refused(&["explain", out.path().to_str().unwrap()]).contains("png"));
+}
+
+#[test]
+fn a_picture_behind_method_is_a_picture() {
+    explain(&["--method", "grad-cam", &example("golf-ball.png")]);
+}
+
+#[test]
+fn tables_list_what_is_there() {
+    let table = |name: &str| String::from_utf8(burnsight(&[name]).stdout).unwrap();
+    assert!(table("methods").contains("guided-grad-cam") && table("methods").contains("Selvaraju"));
+    assert!(table("models").contains("vgg11-imagenette") && table("models").contains("160×160"));
+    assert!(table("devices").contains("--features cuda") && table("devices").contains("ready"));
+}
