@@ -65,3 +65,11 @@ fn readback_is_the_result() {
     let x = Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.0]], &wgpu);
     assert_eq!(values(x.clone().matmul(x)), [7.0, 10.0, 15.0, 22.0]);
 }
+
+/// Run with `VK_DRIVER_FILES=/dev/null` and nothing else that wgpu could use.
+#[test]
+#[ignore = "needs a machine, or an environment, without a GPU"]
+fn without_a_gpu_the_device_is_an_error() {
+    let refused = device::open("wgpu").unwrap_err().to_string();
+    assert!(refused.contains("wgpu") && refused.contains("driver"), "{refused}");
+}

@@ -19,6 +19,9 @@ use clap::Parser;
 
 const PICTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../images");
 
+/// Side of each cell of the sheet, in pixels.
+const CELL: u32 = 120;
+
 /// Draws every method's map of some pictures on one sheet.
 #[derive(Parser)]
 struct Arguments {
@@ -28,9 +31,6 @@ struct Arguments {
     /// The sheet to write
     #[arg(long, default_value = "comparison.png")]
     out: PathBuf,
-    /// Side of each cell of the sheet, in pixels
-    #[arg(long, default_value_t = 160)]
-    cell: u32,
 }
 
 /// A method and how its maps are drawn.
@@ -73,7 +73,7 @@ fn main() -> Result<()> {
         rows.push(row);
     }
     let names = methods.iter().map(|method| method.name.into()).collect();
-    let sheet = Montage { cell: arguments.cell, methods: names, rows }.render()?;
+    let sheet = Montage { cell: CELL, methods: names, rows }.render()?;
     sheet.save(&arguments.out).with_context(|| format!("cannot write {}", arguments.out.display()))?;
     writeln!(stdout(), "wrote {}", arguments.out.display())?;
     Ok(())

@@ -1,0 +1,42 @@
+//! Whether memory grows over a thousand explanations.
+
+use std::io::{Write, stdout};
+
+use anyhow::{Context, Result};
+use burnsight::{
+    Attributor, AutodiffModel, GradCam, GuidedBackprop, Target, VanillaGradient,
+};
+use burnsight_benches::{BareVgg, Subject, devices, memory, settle};
+
+const EXPLANATIONS: usize = 1000;
+
+fn main() -> Result<()> {
+    let (backend, device) = devices().into_iter().next().context("no backend is compiled in")?;
+    let network = Subject::BuiltIn.network(&device)?;
+    let picture = Subject::BuiltIn.picture(&device);
+    let bare = BareVgg::new(&network);
+    let autodiff = AutodiffModel::from_closure(move |pictures| bare.forward(pictures));
+
+    let explain = |method: usize| -> burnsight::Result<()> {
+        let picture = picture.clone();
+        match method {
+            0 => VanillaGradient.attribute(&network, picture, &Target::Top),
+            1 => GuidedBackprop.attribute(&network, picture, &Target::Top),
+            2 => GradCam::new().attribute(&network, picture, &Target::Top),
+            _ => VanillaGradient.attribute(&autodiff, picture, &Target::Top),
+        }?;
+        settle(&device);
+        Ok(())
+    };
+    let mut out = stdout();
+    writeln!(out, "{backend}; vanilla gradient, guided backprop, Grad-CAM, vanilla gradient by Burn's autodiff in turns")?;
+    writeln!(out, "explanations  resident MB")?;
+    for done in 1..=EXPLANATIONS {
+        explain(done % 4)?;
+        if done % 100 == 0 {
+            let resident = memory().context("no /proc/self/status: this figure is taken on Linux only")?;
+            writeln!(out, "{done:12}  {:11.1}", resident as f64 / 1e6)?;
+        }
+    }
+    Ok(())
+}
