@@ -3,9 +3,7 @@
 use std::io::{Write, stdout};
 
 use anyhow::{Context, Result};
-use burnsight::{
-    Attributor, AutodiffModel, GradCam, GuidedBackprop, Target, VanillaGradient,
-};
+use burnsight::{Attributor, AutodiffModel, GradCam, GuidedBackprop, Target, VanillaGradient};
 use burnsight_benches::{BareVgg, Subject, devices, memory, settle};
 
 const EXPLANATIONS: usize = 1000;
@@ -29,7 +27,10 @@ fn main() -> Result<()> {
         Ok(())
     };
     let mut out = stdout();
-    writeln!(out, "{backend}; vanilla gradient, guided backprop, Grad-CAM, vanilla gradient by Burn's autodiff in turns")?;
+    writeln!(
+        out,
+        "{backend}; vanilla gradient, guided backprop, Grad-CAM, vanilla gradient by Burn's autodiff in turns"
+    )?;
     writeln!(out, "explanations  resident MB")?;
     for done in 1..=EXPLANATIONS {
         explain(done % 4)?;

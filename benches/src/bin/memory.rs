@@ -28,7 +28,12 @@ fn main() -> Result<()> {
     writeln!(out, "{backend}, VGG-16, one picture of 224 × 224; MB")?;
     writeln!(out, "weights               {:8.1}", megabytes(weights))?;
     writeln!(out, "one trace             {:8.1}", megabytes(trace_bytes))?;
-    writeln!(out, "process, loaded       {:8.1}  (peak while the weights were drawn {:.1})", megabytes(before), megabytes(loading))?;
+    writeln!(
+        out,
+        "process, loaded       {:8.1}  (peak while the weights were drawn {:.1})",
+        megabytes(before),
+        megabytes(loading)
+    )?;
     writeln!(out, "process, peak         {:8.1}  during record and input gradient", megabytes(peak))?;
     writeln!(out, "peak / (weights + trace)  {:.2}", peak as f64 / (weights + trace_bytes) as f64)?;
     Ok(())

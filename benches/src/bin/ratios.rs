@@ -34,27 +34,33 @@ fn against_burn(
 ) -> Result<()> {
     let picture = subject.picture(device);
     let bare = BareVgg::new(network);
-    let forward = in_turns(repetitions, [
-        &mut || {
-            network.logits(picture.clone()).expect("the picture fits");
-            settle(device);
-        },
-        &mut || {
-            bare.forward(picture.clone());
-            settle(device);
-        },
-    ]);
+    let forward = in_turns(
+        repetitions,
+        [
+            &mut || {
+                network.logits(picture.clone()).expect("the picture fits");
+                settle(device);
+            },
+            &mut || {
+                bare.forward(picture.clone());
+                settle(device);
+            },
+        ],
+    );
     row(out, subject, "forward", ["burnsight", "bare Burn"], forward)?;
-    let gradient = in_turns(repetitions, [
-        &mut || {
-            network.gradient(picture.clone(), &TARGET).expect("the picture fits");
-            settle(device);
-        },
-        &mut || {
-            bare.gradient(picture.clone());
-            settle(device);
-        },
-    ]);
+    let gradient = in_turns(
+        repetitions,
+        [
+            &mut || {
+                network.gradient(picture.clone(), &TARGET).expect("the picture fits");
+                settle(device);
+            },
+            &mut || {
+                bare.gradient(picture.clone());
+                settle(device);
+            },
+        ],
+    );
     row(out, subject, "input gradient", ["burnsight", "bare Burn"], gradient)
 }
 
@@ -67,27 +73,30 @@ fn sharing(
     repetitions: usize,
 ) -> Result<()> {
     let picture = subject.picture(device);
-    let times = in_turns(repetitions, [
-        &mut || {
-            let trace = network.record(picture.clone()).expect("the picture fits");
-            let (grad_cam, guided_grad_cam) = (GradCam::new(), GuidedGradCam::new());
-            let methods: [&dyn TraceAttributor; 6] =
-                [&VanillaGradient, &InputXGradient, &DeconvNet, &GuidedBackprop, &grad_cam, &guided_grad_cam];
-            for method in methods {
-                method.attribute_trace(&trace, &TARGET).expect("the method works on a VGG");
-            }
-            settle(device);
-        },
-        &mut || {
-            let (grad_cam, guided_grad_cam) = (GradCam::new(), GuidedGradCam::new());
-            let methods: [&dyn Attributor<Network>; 6] =
-                [&VanillaGradient, &InputXGradient, &DeconvNet, &GuidedBackprop, &grad_cam, &guided_grad_cam];
-            for method in methods {
-                method.attribute(network, picture.clone(), &TARGET).expect("the method works on a VGG");
-            }
-            settle(device);
-        },
-    ]);
+    let times = in_turns(
+        repetitions,
+        [
+            &mut || {
+                let trace = network.record(picture.clone()).expect("the picture fits");
+                let (grad_cam, guided_grad_cam) = (GradCam::new(), GuidedGradCam::new());
+                let methods: [&dyn TraceAttributor; 6] =
+                    [&VanillaGradient, &InputXGradient, &DeconvNet, &GuidedBackprop, &grad_cam, &guided_grad_cam];
+                for method in methods {
+                    method.attribute_trace(&trace, &TARGET).expect("the method works on a VGG");
+                }
+                settle(device);
+            },
+            &mut || {
+                let (grad_cam, guided_grad_cam) = (GradCam::new(), GuidedGradCam::new());
+                let methods: [&dyn Attributor<Network>; 6] =
+                    [&VanillaGradient, &InputXGradient, &DeconvNet, &GuidedBackprop, &grad_cam, &guided_grad_cam];
+                for method in methods {
+                    method.attribute(network, picture.clone(), &TARGET).expect("the method works on a VGG");
+                }
+                settle(device);
+            },
+        ],
+    );
     row(out, subject, "six methods", ["one forward", "six forwards"], times)
 }
 

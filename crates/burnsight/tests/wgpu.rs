@@ -66,7 +66,7 @@ fn readback_is_the_result() {
     assert_eq!(values(x.clone().matmul(x)), [7.0, 10.0, 15.0, 22.0]);
 }
 
-/// Run with `VK_DRIVER_FILES=/dev/null` and nothing else that wgpu could use.
+/// Run with `VK_DRIVER_FILES=/dev/null __EGL_VENDOR_LIBRARY_FILENAMES=/dev/null`, which hide Vulkan and OpenGL.
 #[test]
 #[ignore = "needs a machine, or an environment, without a GPU"]
 fn without_a_gpu_the_device_is_an_error() {

@@ -16,7 +16,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Draw which pixels speak for a class, one picture per method, and a comparison of all
-    Explain(ExplainArguments),
+    Explain(Box<ExplainArguments>),
     /// List the methods: what each is for, what it costs, where it comes from
     Methods,
     /// List the models

@@ -177,8 +177,8 @@ impl Network {
         }
         let on_the_way = |id: &NodeId| leads_to_logits[id.0];
         let is_convolution = |id: &NodeId| matches!(self.node(*id).layer, Layer::Convolution(_));
-        let convolutions = (0..self.nodes.len()).map(NodeId).filter(|id| on_the_way(id) && is_convolution(id));
-        let Some(mut last) = convolutions.last() else {
+        let mut backwards = (0..self.nodes.len()).rev().map(NodeId);
+        let Some(mut last) = backwards.find(|id| on_the_way(id) && is_convolution(id)) else {
             return Err(Error::unsupported("a class activation map", "the network has no convolution"));
         };
         while let Some(reader) = self.readers(last).find(|id| on_the_way(id)) {

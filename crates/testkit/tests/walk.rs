@@ -374,6 +374,40 @@ fn the_last_convolution_includes_what_follows_it() {
     }
     let error = nets::linear(draw().tensor([2, 6], 0.0, 1.0)).last_convolution().unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }));
+
+    // Two branches meet before the ReLU; a third convolution, added last, leads nowhere.
+    let mut net = NetworkBuilder::new();
+    let input = net.input();
+    let branches = ["left", "right"].map(|name| net.add(name, convolution([4, 3, 1, 1]), &[input]).unwrap());
+    net.add("join", Layer::Concatenation, &branches).unwrap();
+    let relu = net.then("relu", Layer::Relu).unwrap();
+    net.add("aside", convolution([2, 8, 1, 1]), &[relu]).unwrap();
+    net.add("flatten", Layer::Flatten, &[relu]).unwrap();
+    assert_eq!(name(&net.build().unwrap()), "relu");
+}
+
+#[test]
+fn sizes_beyond_any_memory_are_refused() {
+    let padded = |padding| {
+        let kernel = draw().tensor([1, 3, 1, 1], 0.0, 1.0);
+        let layer = Convolution::new(kernel, None).with_padding([padding; 2]);
+        nets::chain([("wide", Layer::Convolution(layer)), ("flatten", Layer::Flatten)])
+    };
+    for padding in [usize::MAX, usize::MAX / 2, 1 << 17, 1 << 16] {
+        let error = padded(padding).logits(pictures()).unwrap_err().to_string();
+        assert!(error.contains("wide") && error.contains("beyond"), "{error}");
+    }
+    assert!(padded(3).logits(pictures()).is_ok());
+}
+
+#[test]
+fn pictures_of_another_number_format_are_refused() {
+    for dtype in [DType::F32, DType::F64] {
+        let network = nets::small_vgg(&Device::default(), dtype);
+        let other = if dtype == DType::F32 { DType::F64 } else { DType::F32 };
+        let error = network.record(pictures().cast(other)).unwrap_err().to_string();
+        assert!(error.contains("F32") && error.contains("F64"), "{error}");
+    }
 }
 
 #[test]

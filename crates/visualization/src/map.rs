@@ -127,8 +127,7 @@ mod tests {
         let map = Tensor::from_data([[[[1.0, 2.0]], [[3.0, 4.0]]], [[[-1.0, -2.0]], [[-3.0, -4.0]]]], &device);
         let provenance = burnsight_core::Provenance::new("by hand", Default::default(), &device);
         let (scores, target) = (vec![0.0; 2], burnsight_core::Target::Top);
-        let attribution =
-            Attribution { map, scores, target, completeness: None, standard_error: None, provenance };
+        let attribution = Attribution { map, scores, target, completeness: None, standard_error: None, provenance };
         let second = SaliencyMap::of(&attribution, 1).unwrap();
         assert_eq!(second, SaliencyMap::new(2, 1, 2, vec![-1.0, -2.0, -3.0, -4.0]).unwrap());
         assert!(SaliencyMap::of(&attribution, 2).unwrap_err().to_string().contains("2 pictures"));
