@@ -10,8 +10,8 @@ pub use subject::{Subject, devices, settle};
 
 use std::time::{Duration, Instant};
 
-/// How long each of two works takes, median and fastest of `repetitions`, run in turns: what slows the machine down for
-/// a while slows both.
+/// How long each of some works takes over `repetitions`, run in turns: what slows the machine down for a while slows all
+/// of them.
 pub fn in_turns<const N: usize>(repetitions: usize, mut works: [&mut dyn FnMut(); N]) -> [Timing; N] {
     let mut times: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
     works.iter_mut().for_each(|work| work()); // Warm caches and allocators.

@@ -28,10 +28,12 @@ mod tests {
 
     #[test]
     fn a_large_allocation_is_seen_and_remembered() {
+        // Other tests come and go in this process, with less than this.
+        let (size, most_of_it) = (512 << 20, 256 << 20);
         let before = memory().unwrap();
-        let large = vec![1u8; 64 << 20];
-        assert!(memory().unwrap() > before + (50 << 20), "{}", large.len());
+        let large = std::hint::black_box(vec![1u8; size]);
+        assert!(memory().unwrap() > before + most_of_it);
         drop(large);
-        assert!(peak_memory().unwrap() > before + (50 << 20));
+        assert!(peak_memory().unwrap() > before + most_of_it);
     }
 }

@@ -25,7 +25,7 @@ use model::ShapeNet;
 use shapes::{CLASSES, Shape, to_tensor};
 
 /// Side of each cell of the sheet, in pixels.
-const CELL: u32 = 112;
+const CELL: u32 = 128;
 
 fn main() -> Result<()> {
     let out = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("own-model.png"), PathBuf::from);
@@ -123,6 +123,7 @@ mod tests {
         let mass = |index: usize| mass_inside(&SaliencyMap::of(&attribution, index).unwrap(), &shapes[index].mask);
         let inside: f32 = (0..30).map(mass).sum::<f32>() / 30.0;
         let area: f32 = shapes.iter().map(Shape::area).sum::<f32>() / 30.0;
+        eprintln!("{right} {inside} {area}");
         assert!(inside > 1.5 * area, "{inside} of the mass on {area} of the area");
     }
 }

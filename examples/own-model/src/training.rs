@@ -13,8 +13,8 @@ use crate::{
 };
 
 const STEPS: usize = 300;
-const BATCH: usize = 48;
-const RATE: f64 = 0.1;
+const BATCH: usize = 36;
+const RATE: f64 = 0.2;
 
 /// A net that tells the shapes apart, after some seconds.
 pub fn train(device: &Device) -> ShapeNet {
