@@ -3,7 +3,7 @@
 use crate::color::Palette;
 use crate::drawing::Drawing;
 use crate::scale::{FullScale, scaled};
-use crate::{ChannelReduction, ColorMap, Overlay, SaliencyMap, Scaling, Sign};
+use crate::{ChannelReduction, ColorMap, Overlay, PictureColors, SaliencyMap, Scaling, Sign};
 use burnsight_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -41,9 +41,16 @@ impl Style {
     }
 
     /// For and against: channels summed, sign kept, each map clipped at its 99th percentile of magnitude, blue to red.
-    /// For maps whose values are contributions: input × gradient, integrated gradients, LRP, occlusion, SHAP.
+    /// For maps whose values are contributions: input × gradient, integrated gradients, LRP, occlusion, SHAP. The
+    /// picture below is grey, or its own reds and blues would look like evidence.
     pub fn diverging() -> Self {
-        Self { reduction: ChannelReduction::Sum, sign: Sign::Signed, colors: ColorMap::BlueRed, ..Self::sequential() }
+        Self {
+            reduction: ChannelReduction::Sum,
+            sign: Sign::Signed,
+            colors: ColorMap::BlueRed,
+            overlay: Overlay { picture: PictureColors::Grey, ..Overlay::default() },
+            ..Self::sequential()
+        }
     }
 
     /// The three channels of the map as colours around mid grey, clipped at the 99th percentile of all three together.

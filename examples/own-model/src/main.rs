@@ -123,7 +123,6 @@ mod tests {
         let mass = |index: usize| mass_inside(&SaliencyMap::of(&attribution, index).unwrap(), &shapes[index].mask);
         let inside: f32 = (0..30).map(mass).sum::<f32>() / 30.0;
         let area: f32 = shapes.iter().map(Shape::area).sum::<f32>() / 30.0;
-        eprintln!("{right} {inside} {area}");
         assert!(inside > 1.5 * area, "{inside} of the mass on {area} of the area");
     }
 }
