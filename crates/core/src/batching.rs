@@ -27,8 +27,9 @@ pub struct MicroBatcher {
 }
 
 impl MicroBatcher {
-    /// Rows held at once unless told otherwise.
-    pub const DEFAULT_SIZE: usize = 8;
+    /// Rows held at once unless told otherwise: what is fastest on a CPU, where larger batches leave its caches. A GPU
+    /// wants more.
+    pub const DEFAULT_SIZE: usize = 2;
 
     /// At most `size` rows at a time.
     ///
