@@ -252,6 +252,7 @@ mod tests {
         let picture = picture(5, 5);
         let map = SaliencyMap::new(3, 2, 2, vec![0.0; 12]).unwrap();
         for style in [Style::sequential(), Style::diverging(), Style::channels()] {
+            let style = Style { overlay: Overlay::default(), ..style };
             assert_eq!(
                 style.draw(&map).unwrap().over(&picture, CropBox::whole(picture.dimensions())).unwrap(),
                 picture
