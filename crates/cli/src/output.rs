@@ -24,7 +24,7 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
 fn write(path: &Path, content: impl FnOnce(&mut BufWriter<&fs::File>) -> Result<()>) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> Result<()> {
-        let temporary = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
+        let temporary = as_any_new_file(&mut tempfile::Builder::new()).tempfile_in(folder)?;
         let mut writer = BufWriter::new(temporary.as_file());
         content(&mut writer)?;
         writer.flush()?;
@@ -35,10 +35,11 @@ fn write(path: &Path, content: impl FnOnce(&mut BufWriter<&fs::File>) -> Result<
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// As of any new file; temporary files are private otherwise.
-#[cfg(unix)]
-fn permissions() -> fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+/// Readable as the user's settings have it: temporary files are private otherwise.
+fn as_any_new_file<'a, 'b>(builder: &'a mut tempfile::Builder<'b, 'b>) -> &'a mut tempfile::Builder<'b, 'b> {
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 pub fn png(path: &Path, picture: &RgbImage) -> Result<()> {
