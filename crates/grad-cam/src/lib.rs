@@ -7,6 +7,8 @@ use burn::tensor::{
     module::interpolate,
     ops::{InterpolateMode, InterpolateOptions},
 };
+#[cfg(doc)]
+use burnsight_core::Error;
 use burnsight_core::{Attribution, Attributor, Provenance, Result, Target};
 use burnsight_network::{Backward, ExactGradient, Network, NodeId, Trace, TraceAttributor};
 use serde_json::json;
@@ -35,7 +37,7 @@ impl GradCam {
     /// The layer this looks at.
     ///
     /// # Errors
-    /// [`Error::Parameter`](burnsight_core::Error::Parameter) for a name the network has not got, [`Error::Unsupported`](burnsight_core::Error::Unsupported) when it has neither convolution
+    /// [`Error::Parameter`] for a name the network has not got, [`Error::Unsupported`] when it has neither convolution
     /// nor attention.
     pub fn layer(&self, trace: &Trace<'_>) -> Result<NodeId> {
         match &self.layer {
@@ -51,7 +53,7 @@ impl GradCam {
     /// - returns: scores and target, and a map `[n, 1, h', w']`, nowhere below 0
     ///
     /// # Errors
-    /// As [`layer`](Self::layer); [`Error::Unsupported`](burnsight_core::Error::Unsupported) when the layer's output has no places.
+    /// As [`layer`](Self::layer); [`Error::Unsupported`] when the layer's output has no places.
     pub fn at_layer(&self, trace: &Trace<'_>, target: &Target) -> Result<(Tensor<4>, Vec<f32>, Target)> {
         let layer = self.layer(trace)?;
         let places = trace.places(layer)?;
@@ -94,6 +96,7 @@ impl Attributor<Network> for GradCam {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use burn::tensor::{DType, Device};
+    use burnsight_core::Error;
     use burnsight_network::{Convolution, Layer, Linear};
     use burnsight_testkit::{conformance, nets, relative_l2, trace_conformance, values};
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use burnsight_core::{Classifier, Differentiable, Error, InputGradient, Result, Target, check_images};
 
 use crate::{Activation, ExactGradient, Function, Layer, Trace};
@@ -203,6 +203,13 @@ impl Network {
     /// The nodes that read `id`.
     pub fn readers(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
         self.nodes().filter(move |(_, node)| node.inputs.contains(&id)).map(|(reader, _)| reader)
+    }
+
+    /// The same network with its weights in another number format. Double precision tells a wrong gradient from one that a
+    /// ReLU near zero has flipped by rounding.
+    pub fn cast(&self, dtype: DType) -> Network {
+        let nodes = self.nodes.iter().map(|node| Node { layer: node.layer.cast(dtype), ..node.clone() }).collect();
+        Network { nodes, ..self.clone() }
     }
 
     /// Where Grad-CAM looks unless told otherwise: the last convolution that leads to the logits, after the batch norm,

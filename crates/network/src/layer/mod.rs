@@ -155,6 +155,35 @@ impl Layer {
         }
     }
 
+    /// The same layer with its weights in another number format.
+    pub(crate) fn cast(&self, dtype: DType) -> Self {
+        match self.clone() {
+            Self::Constant(values) => Self::Constant(each!(values, x => x.cast(dtype))),
+            Self::Convolution(layer) => Self::Convolution(Convolution {
+                weight: layer.weight.cast(dtype),
+                bias: layer.bias.map(|bias| bias.cast(dtype)),
+                ..layer
+            }),
+            Self::Linear(layer) => {
+                Self::Linear(Linear { weight: layer.weight.cast(dtype), bias: layer.bias.map(|bias| bias.cast(dtype)) })
+            }
+            Self::BatchNorm(layer) => Self::BatchNorm(BatchNorm {
+                weight: layer.weight.cast(dtype),
+                bias: layer.bias.cast(dtype),
+                mean: layer.mean.cast(dtype),
+                variance: layer.variance.cast(dtype),
+                ..layer
+            }),
+            Self::LayerNorm(layer) => {
+                Self::LayerNorm(LayerNorm { weight: layer.weight.cast(dtype), bias: layer.bias.cast(dtype), ..layer })
+            }
+            Self::Resample(layer) => {
+                Self::Resample(Resample { rows: layer.rows.cast(dtype), columns: layer.columns.cast(dtype) })
+            }
+            other => other,
+        }
+    }
+
     /// Whether the output holds the input's values unchanged and in order, so that nothing new is stored.
     pub(crate) fn renames(&self) -> bool {
         matches!(self, Self::Flatten | Self::Reshape { .. } | Self::Dropout)
@@ -172,7 +201,7 @@ impl Layer {
 
     /// The output's shape without the batch, or what does not fit. Everything that could make a tensor operation panic
     /// is refused here.
-    pub(crate) fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+    pub fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let first = inputs.first().copied().unwrap_or_default();
         let shape = match self {
             Self::Input => return Err("the input has no inputs".into()),
@@ -216,8 +245,11 @@ impl Layer {
         }
     }
 
-    /// Computes the output. Shapes were checked before.
-    pub(crate) fn forward(&self, inputs: &[&Activation]) -> Activation {
+    /// Computes the output.
+    ///
+    /// # Panics
+    /// Where [`output_shape`](Self::output_shape) would have refused the inputs.
+    pub fn forward(&self, inputs: &[&Activation]) -> Activation {
         let input = || inputs[0].clone();
         let all = || inputs.iter().map(|input| (*input).clone());
         match self {
