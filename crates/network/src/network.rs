@@ -1,6 +1,6 @@
 //! The graph of layers.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use burn::tensor::{DType, Tensor};
 use burnsight_core::{Classifier, Differentiable, Error, InputGradient, Result, Target, check_images};
@@ -243,7 +243,14 @@ impl Network {
         if self.nodes.iter().any(|node| matches!(node.layer, Layer::Relu)) {
             return Ok(());
         }
-        let problem = "it has no ReLU, where the method differs from the gradient: use vanilla-gradient";
+        let functions = self.nodes.iter().filter(|node| matches!(node.layer, Layer::Function(_)));
+        let functions: BTreeSet<&str> = functions.map(|node| node.layer.kind()).collect();
+        let instead = match functions.is_empty() {
+            true => String::new(),
+            false => format!(" (but {})", Vec::from_iter(functions).join(", ")),
+        };
+        let problem =
+            format!("it has no ReLU{instead}, where the method differs from the gradient: use vanilla-gradient");
         Err(Error::unsupported(method, problem))
     }
 
