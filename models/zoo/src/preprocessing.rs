@@ -91,7 +91,7 @@ impl Preprocessing {
         (0..3).flat_map(channel).collect()
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let [h, w] = self.size;
         if !(1..=MAX_SIDE).contains(&self.resize) {
             return Err(Error::parameter("resize", self.resize, &format!("must be from 1 to {MAX_SIDE}")));
