@@ -116,7 +116,7 @@ impl VggConfig {
                 Part::Convolution { channels, out } => convolution(&mut parameters, &name, channels, out)?,
                 Part::BatchNorm { channels } => batch_norm(&mut parameters, &name, channels)?,
                 Part::Linear { features, out } => linear(&mut parameters, &name, features, out)?,
-                Part::Plain(layer) => layer,
+                Part::Plain(layer) => *layer,
             };
             network.then(name, layer)?;
         }
@@ -134,16 +134,16 @@ impl VggConfig {
                 if self.batch_norm {
                     features.push(Part::BatchNorm { channels: out });
                 }
-                features.push(Part::Plain(Layer::Relu));
+                features.push(Part::plain(Layer::Relu));
                 channels = out;
             }
-            features.push(Part::Plain(Layer::MaxPool(MaxPool::new(2))));
+            features.push(Part::plain(Layer::MaxPool(MaxPool::new(2))));
         }
         let mut classifier = Vec::new();
         let mut width = channels * self.pool[0] * self.pool[1];
         for &hidden in &self.hidden {
             classifier.push(Part::Linear { features: width, out: hidden });
-            classifier.extend([Part::Plain(Layer::Relu), Part::Plain(Layer::Dropout)]);
+            classifier.extend([Part::plain(Layer::Relu), Part::plain(Layer::Dropout)]);
             width = hidden;
         }
         classifier.push(Part::Linear { features: width, out: self.classes });
@@ -151,8 +151,8 @@ impl VggConfig {
         let numbered = |group: &'static str, parts: Vec<Part>| {
             parts.into_iter().enumerate().map(move |(index, part)| (format!("{group}.{index}"), part))
         };
-        let pool = Part::Plain(Layer::AdaptiveAveragePool(AdaptiveAveragePool::new(self.pool)));
-        let middle = [("avgpool".into(), pool), ("flatten".into(), Part::Plain(Layer::Flatten))];
+        let pool = Part::plain(Layer::AdaptiveAveragePool(AdaptiveAveragePool::new(self.pool)));
+        let middle = [("avgpool".into(), pool), ("flatten".into(), Part::plain(Layer::Flatten))];
         numbered("features", features).chain(middle).chain(numbered("classifier", classifier)).collect()
     }
 }
@@ -163,10 +163,14 @@ enum Part {
     Convolution { channels: usize, out: usize },
     BatchNorm { channels: usize },
     Linear { features: usize, out: usize },
-    Plain(Layer),
+    Plain(Box<Layer>),
 }
 
 impl Part {
+    fn plain(layer: Layer) -> Self {
+        Self::Plain(Box::new(layer))
+    }
+
     /// Names and shapes of its weights.
     fn shapes(&self) -> Vec<(&'static str, Vec<usize>)> {
         match *self {

@@ -39,7 +39,9 @@ impl VggConfig {
 
         let linear = layers(shapes, "classifier", 2);
         let Some((_, first)) = linear.first() else {
-            return Err("there is no classifier.0.weight of two dimensions: a VGG without its head has no classes".into());
+            return Err(
+                "there is no classifier.0.weight of two dimensions: a VGG without its head has no classes".into()
+            );
         };
         if let Some(((index, _), _)) = zip(&linear, (0..).step_by(3)).find(|((index, _), expected)| index != expected) {
             return Err(format!("classifier.{index}.weight: the linear layers of a VGG are classifier.0, 3, 6, …"));
@@ -103,7 +105,8 @@ fn features(shapes: &Shapes) -> Fitting<VggConfig> {
         for batch_norm in [false, true] {
             let config = VggConfig::new(depth).with_batch_norm(batch_norm);
             let parts = config.parts().into_iter().enumerate();
-            let expected = parts.filter(|(_, (_, part))| matches!(part, Part::Convolution { .. })).map(|(index, _)| index);
+            let expected =
+                parts.filter(|(_, (_, part))| matches!(part, Part::Convolution { .. })).map(|(index, _)| index);
             let expected: Vec<usize> = expected.collect();
             if found == expected {
                 return Ok(config);
@@ -137,4 +140,108 @@ fn layers<'a>(shapes: &'a Shapes, group: &str, dimensions: usize) -> Vec<(usize,
 
 fn weight(group: &str, index: usize) -> String {
     format!("{group}.{index}.weight")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn shapes(config: &VggConfig) -> Shapes {
+        let of_layer = |(layer, part): (String, Part)| {
+            part.shapes().into_iter().map(move |(name, shape)| (format!("{layer}.{name}"), shape)).collect::<Vec<_>>()
+        };
+        config.parts().into_iter().flat_map(of_layer).collect()
+    }
+
+    fn small() -> VggConfig {
+        VggConfig::new(Depth::Vgg11).with_channels([2, 3, 4, 5, 6]).with_head([2, 2], [7], 4)
+    }
+
+    #[test]
+    fn every_vgg_is_recognised() {
+        for depth in Depth::ALL {
+            for batch_norm in [false, true] {
+                for (pool, hidden) in [(7, vec![4096, 4096]), (1, vec![]), (3, vec![5, 6, 7])] {
+                    let config = VggConfig::new(depth).with_batch_norm(batch_norm).with_head([pool, pool], hidden, 10);
+                    assert_eq!(VggConfig::recognise(&shapes(&config)).unwrap(), config);
+                    let narrow = config.with_channels([1, 9, 2, 8, 3]);
+                    assert_eq!(VggConfig::recognise(&shapes(&narrow)).unwrap(), narrow);
+                }
+            }
+        }
+    }
+
+    /// As torchvision's documentation has them.
+    #[test]
+    fn the_paper() {
+        let parameters = |depth: Depth, batch_norm: bool| -> usize {
+            let shapes = shapes(&VggConfig::new(depth).with_batch_norm(batch_norm));
+            let learnt = shapes.iter().filter(|(name, _)| !name.contains("running"));
+            learnt.map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        };
+        assert_eq!(parameters(Depth::Vgg11, false), 132_863_336);
+        assert_eq!(parameters(Depth::Vgg16, false), 138_357_544);
+        assert_eq!(parameters(Depth::Vgg19, true), 143_678_248);
+    }
+
+    #[test]
+    fn counters_do_not_matter() {
+        let mut shapes = shapes(&small().with_batch_norm(true));
+        shapes.insert("features.1.num_batches_tracked".into(), vec![]);
+        assert_eq!(VggConfig::recognise(&shapes).unwrap(), small().with_batch_norm(true));
+    }
+
+    /// One thing is changed (an empty shape takes the tensor away), and named.
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let huge = 1usize << 40;
+        type Change<'a> = (&'a str, &'a [usize]);
+        let cases: &[(&[Change], &[&str])] = &[
+            (
+                &[("features.3.weight", &[3, 2, 5, 5])],
+                &["features.3.weight has shape [3, 2, 5, 5]", "needs [3, 2, 3, 3]"],
+            ),
+            (&[("features.0.weight", &[2, 1, 3, 3])], &["features.0.weight has shape [2, 1, 3, 3]", "[2, 3, 3, 3]"]),
+            (&[("features.8.weight", &[9, 4, 3, 3])], &["features.8.weight", "needs [4, 4, 3, 3]", "a VGG-11 without"]),
+            (&[("features.8.bias", &[5])], &["features.8.bias has shape [5]", "needs [4]"]),
+            (&[("features.18.bias", &[])], &["features.18.bias is missing"]),
+            (&[("features.18.weight", &[])], &["no VGG", "7 convolutions"]),
+            (&[("features.20.weight", &[6, 6, 3, 3])], &["features.20.weight", "convolution number 9"]),
+            (&[("features.0.weight", &[])], &["features.3.weight", "convolution number 1"]),
+            (&[("features.1.weight", &[2])], &["features.1.weight, of shape [2], is not part of a VGG-11"]),
+            (&[("layer4.0.conv1.weight", &[8, 8, 3, 3])], &["layer4.0.conv1.weight", "is not part"]),
+            (&[("features.+3.weight", &[3, 2, 3, 3])], &["features.+3.weight", "is not part"]),
+            (&[("features.99999999999999999999.weight", &[3, 2, 3, 3])], &["is not part"]),
+            (&[("classifier.0.weight", &[7, 25])], &["classifier.0.weight has shape [7, 25]", "square"]),
+            (&[("classifier.0.weight", &[7, 12])], &["12 inputs", "6 channels", "square"]),
+            (&[("classifier.3.weight", &[4, 8])], &["classifier.3.weight has shape [4, 8]", "needs [4, 7]"]),
+            (&[("classifier.5.weight", &[4, 4])], &["classifier.5.weight", "classifier.0, 3, 6"]),
+            (&[("classifier.0.weight", &[]), ("classifier.3.weight", &[])], &["no classifier.0.weight", "head"]),
+            (&[("classifier.3.weight", &[0, 7]), ("classifier.3.bias", &[0])], &["classifier.3.weight is empty"]),
+            (&[("classifier.0.weight", &[huge, huge << 20])], &["classifier.0.weight", "square"]),
+            (&[("features.18.weight", &[huge, 6, 3, 3])], &["features.18.weight"]),
+        ];
+        for (changes, expected) in cases {
+            let mut shapes = shapes(&small());
+            for (name, shape) in *changes {
+                match shape.is_empty() {
+                    true => shapes.remove(*name),
+                    false => shapes.insert(name.to_string(), shape.to_vec()),
+                };
+            }
+            let error = VggConfig::recognise(&shapes).unwrap_err().to_string();
+            for part in *expected {
+                assert!(error.contains(part), "{changes:?}: no {part:?} in {error}");
+            }
+        }
+        let resnet =
+            ["bn1.weight", "conv1.weight", "fc.weight", "layer1.weight"].map(|name| (name.to_string(), vec![64]));
+        let error = VggConfig::recognise(&resnet.into()).unwrap_err().to_string();
+        assert!(
+            error.contains("features.0.weight") && error.contains("4 tensors (bn1.weight, conv1.weight"),
+            "{error}"
+        );
+        assert!(VggConfig::recognise(&Shapes::new()).is_err());
+    }
 }

@@ -53,7 +53,8 @@ impl Cache {
         self.find(name)?.ok_or_else(|| {
             let megabytes = torchvision::find(name).map_or(0, torchvision::Entry::bytes) as f64 / 1e6;
             let folder = self.folder.display();
-            let problem = format!("its weights are not in {folder}: `burnsight models fetch {name}` fetches {megabytes:.0} MB");
+            let problem =
+                format!("its weights are not in {folder}: `burnsight models fetch {name}` fetches {megabytes:.0} MB");
             Error::model(name, problem)
         })
     }
@@ -72,7 +73,8 @@ impl Cache {
         let url = format!("{}/{}", mirror.unwrap_or(torchvision::ORIGIN).trim_end_matches('/'), entry.file);
         let target = self.folder.join(entry.file);
         let download = Download { name, url: &url, target: &target, sha256: entry.sha256(), bytes: entry.bytes() };
-        download.run(&download::agent(download::PATIENCE), progress).map_err(|problem| Error::model(name, problem))?;
+        let agent = download::client(download::PATIENCE).build().new_agent();
+        download.run(&agent, progress).map_err(|problem| Error::model(name, problem))?;
         Ok(target)
     }
 }

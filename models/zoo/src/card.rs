@@ -114,7 +114,8 @@ impl Card {
         let mut notes = Vec::new();
         let labels = match self.labels {
             Some(labels) if labels.len() != classes => {
-                let problem = format!("it has {classes} classes, and there are {} labels: one for each", labels.len());
+                let problem =
+                    format!("it has {classes} classes and `labels` has {} labels: give one for each", labels.len());
                 return Err(Error::model(model, problem));
             }
             Some(labels) => labels,

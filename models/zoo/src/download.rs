@@ -11,7 +11,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use ureq::{
     Agent, Body,
+    config::ConfigBuilder,
     http::{Response, StatusCode, header},
+    typestate::AgentScope,
 };
 
 use crate::{Cache, Card, sum};
@@ -39,17 +41,16 @@ pub struct Download<'a> {
 /// What went wrong, in a sentence.
 type Outcome<T> = Result<T, String>;
 
-/// A client that gives up on a server that says nothing for so long, and that goes through the proxy of the environment.
-pub fn agent(patience: Duration) -> Agent {
-    let configuration = Agent::config_builder()
+/// A client that goes through the proxy of the environment and gives up on a server that says nothing for so long.
+pub fn client(patience: Duration) -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
         .http_status_as_error(false)
         .user_agent(concat!("burnsight/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(Some(patience))
         .timeout_connect(Some(patience))
         .timeout_send_request(Some(patience))
         .timeout_recv_response(Some(patience))
-        .timeout_per_read(Some(patience));
-    configuration.build().new_agent()
+        .timeout_per_read(Some(patience))
 }
 
 /// What has arrived so far: the file beside the target, and the sum of its bytes.
@@ -102,7 +103,9 @@ impl Download<'_> {
         };
         let file = open().map_err(|error| self.unwritable(error))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(format!("{} is being written by another process", path.display())),
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!("{} is being written by another process", path.display()));
+            }
             // Some network file systems have no locks; the sum is checked in any case.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
@@ -123,7 +126,9 @@ impl Download<'_> {
     fn transfer(&self, agent: &Agent, part: &mut Part, progress: &mut dyn FnMut(u64, u64)) -> Outcome<()> {
         let mut response = self.request(agent, part.bytes)?;
         let resumed = part.bytes > 0 && response.status() == StatusCode::PARTIAL_CONTENT;
-        if part.bytes > 0 && !(resumed && range(&response).is_some_and(|(start, total)| start == part.bytes && self.fits(total))) {
+        if part.bytes > 0
+            && !(resumed && range(&response).is_some_and(|(start, total)| start == part.bytes && self.fits(total)))
+        {
             // The server does not do ranges, or has a file of another size by now.
             part.start_again().map_err(|error| self.unwritable(error))?;
             if response.status() != StatusCode::OK {

@@ -37,7 +37,11 @@ pub const MODELS: [Entry; 8] = [
 pub fn find(name: &str) -> Result<&'static Entry> {
     MODELS.iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names = MODELS.map(|entry| entry.name).join(", ");
-        let nearest = MODELS.iter().map(|entry| entry.name).chain([BUILT_IN]).map(|known| (strsim::jaro_winkler(known, name), known));
+        let nearest = MODELS
+            .iter()
+            .map(|entry| entry.name)
+            .chain([BUILT_IN])
+            .map(|known| (strsim::jaro_winkler(known, name), known));
         let nearest = nearest.max_by(|(a, _), (b, _)| a.total_cmp(b)).map_or(BUILT_IN, |(_, known)| known);
         let requirement = format!("no such model, did you mean {nearest}? There are {BUILT_IN}, {names}");
         Error::parameter("model", name, &requirement)
@@ -81,8 +85,6 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use burnsight_vgg::{Depth, VggConfig};
-
     use super::*;
 
     /// Four bytes per number and some kilobytes of names, and the digits that torch.hub looks for.

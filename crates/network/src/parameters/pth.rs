@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use pytorch_reader::{DType, PytorchReader};
+use pytorch_reader::{DType, PickleValue, PytorchReader};
 use zip::ZipArchive;
 
 use super::{
@@ -25,6 +25,9 @@ const MOST_FILES: usize = 100_000;
 /// Pickles before the numbers of the older format: a magic number, a version, the system, the tensors, the order of the
 /// numbers.
 const PICKLES: usize = 5;
+
+/// Whose objects may stand beside the weights: those that torch's `load` takes for data, and its examples' settings.
+const KNOWN: [&str; 4] = ["torch.", "numpy.", "collections.", "argparse.Namespace"];
 
 /// How torch packed a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +66,13 @@ pub fn tensors(
         // Its reader holds the whole file in memory, and more than that if the archive has holes.
         Container::Tar => return Err("was saved before torch 0.1.10: load it with torch and save it again".into()),
     }
-    let reader = PytorchReader::new(path).map_err(|error| format!("not a whole file of torch's save: {error}"))?;
-    let tensors = reader.into_tensors();
+    let damaged = |error| format!("not a whole file of torch's save: {error}");
+    if let Some(object) = foreign(&PytorchReader::read_pickle_data(path, None).map_err(damaged)?) {
+        return Err(format!(
+            "holds {object}, which is no data and might be code (nothing of it was run): save `model.state_dict()`"
+        ));
+    }
+    let tensors = PytorchReader::new(path).map_err(damaged)?.into_tensors();
     if tensors.is_empty() {
         return Err("holds no tensors: save `model.state_dict()`".into());
     }
@@ -84,6 +92,20 @@ pub fn tensors(
         (name, Stored { shape: tensor.shape().to_vec(), format, place: Place::Pth(tensor) })
     });
     Ok(stored.collect())
+}
+
+/// The first object that is neither data nor torch's.
+fn foreign(value: &PickleValue) -> Option<&str> {
+    match value {
+        PickleValue::List(values) => values.iter().find_map(foreign),
+        PickleValue::Dict(values) => values.values().find_map(foreign),
+        // Names without a module are Python's own, such as numbers of many digits.
+        PickleValue::Unsupported(name) => {
+            let known = !name.contains('.') || KNOWN.iter().any(|known| name.starts_with(known));
+            (!known).then_some(name)
+        }
+        _ => None,
+    }
 }
 
 /// Refuses archives that unpack to more than they are: torch does not compress.

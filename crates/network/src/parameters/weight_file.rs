@@ -21,7 +21,7 @@ use super::{
 const CHUNK: usize = 1 << 20;
 
 /// What training checkpoints call the weights, beside the optimiser's state and other things.
-const STATE_DICTS: [&str; 2] = ["state_dict.", "model_state_dict."];
+const STATE_DICTS: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
 
 /// What torch's `DataParallel` puts before every name.
 const DATA_PARALLEL: &str = "module.";
@@ -66,7 +66,8 @@ pub(super) enum Place<'data> {
 
 impl WeightFile<'static> {
     /// Opens a safetensors file, or a `.pth` file of torch's `save`: the zip archive of today or the older stream of
-    /// pickles; a state dict, a checkpoint with one under `state_dict` or `model_state_dict`, or a whole module. The
+    /// pickles; a state dict, a checkpoint with one under `state_dict`, `model_state_dict` or `model`, or a whole
+    /// module. The
     /// content decides, not the name. `module.` of `DataParallel` is taken off the names.
     ///
     /// # Errors
