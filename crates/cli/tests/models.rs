@@ -120,7 +120,7 @@ fn weights_that_are_not_there_or_not_whole() {
     assert_refused(&burnsight(cache.path(), &explain, &[]), &missing);
     let weights = cache.path().join("vgg16-397923af.pth");
     fs::copy(fixture("zip.pth"), &weights).unwrap();
-    assert_refused(&burnsight(cache.path(), &explain, &[]), &["SHA-256", "397923af"]);
+    assert_refused(&burnsight(cache.path(), &explain, &[]), &["SHA-256", "397923af", "burnsight models fetch vgg16"]);
 }
 
 #[test]

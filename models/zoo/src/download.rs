@@ -125,23 +125,26 @@ impl Download<'_> {
     /// Appends what is missing.
     fn transfer(&self, agent: &Agent, part: &mut Part, progress: &mut dyn FnMut(u64, u64)) -> Outcome<()> {
         let mut response = self.request(agent, part.bytes)?;
-        let resumed = part.bytes > 0 && response.status() == StatusCode::PARTIAL_CONTENT;
-        if part.bytes > 0
-            && !(resumed && range(&response).is_some_and(|(start, total)| start == part.bytes && self.fits(total)))
-        {
-            // The server does not do ranges, or has a file of another size by now.
-            part.start_again().map_err(|error| self.unwritable(error))?;
-            if response.status() != StatusCode::OK {
-                response = self.request(agent, 0)?;
+        let mut start = 0;
+        if part.bytes > 0 {
+            match response.status() {
+                StatusCode::PARTIAL_CONTENT if range(&response) == Some(part.bytes) => start = part.bytes,
+                // Another range, or none behind what is there: the server has another file by now.
+                StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => response = self.request(agent, 0)?,
+                _ => {}
             }
         }
-        let status = response.status();
-        if !matches!((status, part.bytes), (StatusCode::OK, 0) | (StatusCode::PARTIAL_CONTENT, 1..)) {
-            return Err(format!("{} answered {status}", self.url));
+        let expected = if start > 0 { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+        if response.status() != expected {
+            return Err(format!("{} answered {}", self.url, response.status()));
         }
-        let total = response.body().content_length().map_or(self.bytes, |length| part.bytes.saturating_add(length));
+        let total = response.body().content_length().map_or(self.bytes, |length| start.saturating_add(length));
         if !self.fits(total) {
             return Err(format!("{} offers {total} bytes, and not {} as it should", self.url, self.bytes));
+        }
+        // Only now: a server that is out of order must not cost what another one sent.
+        if start == 0 {
+            part.start_again().map_err(|error| self.unwritable(error))?;
         }
 
         let mut body = response.into_body().into_reader();
@@ -200,12 +203,10 @@ impl Part {
     }
 }
 
-/// Where the part of a file starts that a server sends, and how long the whole is.
-fn range(response: &Response<Body>) -> Option<(u64, u64)> {
+/// Where the part of a file starts that a server sends.
+fn range(response: &Response<Body>) -> Option<u64> {
     let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
-    let (range, total) = range.split_once('/')?;
-    let (start, _) = range.split_once('-')?;
-    Some((start.parse().ok()?, total.parse().ok()?))
+    range.split_once('-')?.0.parse().ok()
 }
 
 #[cfg(test)]

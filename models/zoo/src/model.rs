@@ -70,7 +70,13 @@ pub fn load(name: &str, device: &Device) -> Result<Model> {
         return built_in::load(device);
     }
     let entry = torchvision::find(name)?;
-    load_file(&Cache::of_platform()?.require(name)?, &entry.card(), device)
+    let path = Cache::of_platform()?.require(name)?;
+    load_file(&path, &entry.card(), device).map_err(|error| match error {
+        Error::Model { model, problem } => {
+            Error::model(model, format!("{problem}; `burnsight models fetch {name}` fetches it anew"))
+        }
+        other => other,
+    })
 }
 
 /// A VGG of any depth, width and head from a safetensors or `.pth` file, on a device. The architecture is recognised from

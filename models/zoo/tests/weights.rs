@@ -52,6 +52,7 @@ fn every_format_gives_the_logits_of_torch() {
         ("f32.safetensors", 1e-5),
         ("zip.pth", 1e-5),
         ("legacy.pth", 1e-5),
+        ("2017.pth", 1e-5),
         ("module.pth", 1e-5),
         ("checkpoint.pth", 1e-5),
         ("views.pth", 1e-5),

@@ -96,14 +96,6 @@ fn page(stream: &mut TcpStream, _: &[u8], _: Option<usize>) {
     stream.write_all(b"<html>log in").unwrap();
 }
 
-/// By now the server has a longer file, and sends the range of that.
-fn changed(stream: &mut TcpStream, content: &[u8], start: Option<usize>) {
-    match start {
-        Some(_) => good(stream, &[content, content].concat(), start),
-        None => good(stream, content, None),
-    }
-}
-
 /// Sends another range than it was asked for.
 fn other_range(stream: &mut TcpStream, content: &[u8], start: Option<usize>) {
     good(stream, content, start.map(|start| start - 1));
@@ -225,16 +217,22 @@ fn interrupted_downloads_go_on() {
 
 #[test]
 fn a_server_without_ranges_or_with_another_file_starts_again() {
-    for (answer, requests) in [
-        (without_ranges as Answer, &[Some(1000)][..]),
-        (changed, &[Some(1000), None]),
-        (other_range, &[Some(1000), None]),
-    ] {
+    for (answer, requests) in [(without_ranges as Answer, &[Some(1000)][..]), (other_range, &[Some(1000), None])] {
         let wanted = Wanted::interrupted(&content()[..1000]);
         let server = serve(content(), answer);
         wanted.fetch(&server.url).unwrap();
         wanted.assert_there();
         assert_eq!(*server.requests.lock().unwrap(), requests);
+    }
+}
+
+#[test]
+fn a_server_that_is_out_of_order_costs_nothing() {
+    for (answer, expected) in [(missing as Answer, "404"), (page, "offers 15 bytes"), (mute, "timeout")] {
+        let wanted = Wanted::interrupted(&content()[..1000]);
+        let error = wanted.fetch(&serve(content(), answer).url).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(wanted.assert_not_there(), 1000);
     }
 }
 

@@ -5,6 +5,7 @@
 Needs torch, torchvision, safetensors. The VGG is torchvision's, with batch norm, at a few channels per layer; `expected`
 holds a picture and what torch makes of it.
 """
+import collections
 import io
 import os
 import pathlib
@@ -37,6 +38,49 @@ def save(value, name: str, **options) -> None:
     torch.save(value, FOLDER / name, **options)
 
 
+class Storage:
+    """The numbers of a tensor, as the pickles of torch 0.1 refer to them."""
+
+    def __init__(self, tensor: torch.Tensor):
+        self.tensor = tensor
+
+
+class Python2Pickler(pickle._Pickler):
+    """What torch 0.1 and Python 2 wrote: torchvision's weights for VGG are of that time."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def save_bytes_string(self, text: str) -> None:
+        self.write(pickle.SHORT_BINSTRING + bytes([len(text)]) + text.encode())
+        self.memoize(text)
+
+    dispatch[str] = save_bytes_string
+
+    def persistent_id(self, value):
+        if isinstance(value, Storage):
+            return "storage", torch.FloatStorage, str(value.tensor.data_ptr()), "cpu", value.tensor.numel(), None
+        return None
+
+    def reducer_override(self, value):
+        if isinstance(value, torch.Tensor):
+            return torch._utils._rebuild_tensor, (Storage(value), 0, tuple(value.shape), value.stride())
+        return NotImplemented
+
+
+def save_as_in_2017(weights: dict, name: str) -> None:
+    weights = {key: value for key, value in weights.items() if value.is_floating_point()}
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    with open(FOLDER / name, "wb") as file:
+        storages = sorted(weights.values(), key=lambda value: str(value.data_ptr()))
+        keys = [str(value.data_ptr()) for value in storages]
+        for value in [0x1950A86A20F9469CFC6C, 1001, system, collections.OrderedDict(weights), keys]:
+            Python2Pickler(file, protocol=2).dump(value)
+        for value in storages:
+            file.write(value.numel().to_bytes(8, "little") + value.contiguous().numpy().tobytes())
+    for key, value in torch.load(FOLDER / name, weights_only=False).items():
+        assert torch.equal(value, weights[key]), key
+
+
 class Code:
     """Runs a command when it is unpickled."""
 
@@ -52,6 +96,7 @@ def good() -> None:
     save_file(weights, FOLDER / "f32.safetensors")
     save(weights, "zip.pth")
     save(weights, "legacy.pth", **LEGACY)
+    save_as_in_2017(weights, "2017.pth")
     save(net, "module.pth")
     for dtype in ["float16", "bfloat16", "float64"]:
         cast = {name: value.to(getattr(torch, dtype)) if value.is_floating_point() else value for name, value in weights.items()}
