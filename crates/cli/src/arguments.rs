@@ -33,11 +33,13 @@ pub enum ModelsCommand {
     /// List the models (what `burnsight models` does)
     List,
     /// Download the weights of a model
+    ///
+    /// They go to the platform's cache folder, or to that of the environment variable BURNSIGHT_CACHE, and are checked by
+    /// SHA-256. A download that was interrupted goes on where it was.
     Fetch(FetchArguments),
 }
 
-/// Weights go to the platform's cache folder, or to that of the environment variable BURNSIGHT_CACHE. They are checked by
-/// SHA-256; a download that was interrupted goes on where it was.
+/// What to fetch, and from where.
 #[derive(Debug, Args)]
 pub struct FetchArguments {
     /// The model (see `burnsight models`)
@@ -64,7 +66,7 @@ pub struct ModelArguments {
     /// Names of the model's classes: one per line, or a JSON array
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// What the model reads, in pixels
+    /// Size of the model's input, in pixels
     #[arg(long, value_name = "N|WxH")]
     pub size: Option<Size>,
     /// Length of a picture's shorter side before its middle is cut out; the longer side of --size if that is given

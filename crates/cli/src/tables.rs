@@ -60,9 +60,13 @@ pub fn models() -> Result<()> {
     }
     print(&rows)?;
     let mut out = stdout().lock();
-    for model in &models {
-        let zoo::Description { name, architecture, intended_use, licence, .. } = model;
-        writeln!(out, "\n{name}: {architecture}.\nFor: {intended_use}.\nLicence: {licence}.")?;
+    let about = |model: &zoo::Description| {
+        let zoo::Description { architecture, intended_use, licence, .. } = model;
+        format!("{architecture}.\nFor: {intended_use}.\nLicence: {licence}.")
+    };
+    for alike in models.chunk_by(|a, b| about(a) == about(b)) {
+        let names: Vec<&str> = alike.iter().map(|model| model.name.as_str()).collect();
+        writeln!(out, "\n{}: {}", names.join(", "), about(&alike[0]))?;
     }
     writeln!(out, "\n`burnsight models fetch NAME` fetches weights; `explain --weights FILE` takes your own VGG.")?;
     Ok(())

@@ -20,7 +20,7 @@ pub trait ParameterSource {
     /// deviation is 0).
     ///
     /// # Errors
-    /// [`Error::Model`] when there is none, or none that fits.
+    /// [`Error::Model`](burnsight_core::Error::Model) when there is none, or none that fits.
     fn tensor<const D: usize>(
         &mut self,
         name: &str,
@@ -32,7 +32,8 @@ pub trait ParameterSource {
     /// Called when the network is complete.
     ///
     /// # Errors
-    /// [`Error::Model`] when something was left over: weights that a network does not use belong to another network.
+    /// [`Error::Model`](burnsight_core::Error::Model) when something was left over: weights that a network does not use
+    /// belong to another network.
     fn finish(self) -> Result<()>;
 }
 

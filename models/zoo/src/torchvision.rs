@@ -66,10 +66,9 @@ impl Entry {
     }
 
     pub fn description(&self) -> Description {
-        let (depth, norm) = self.name.split_once('_').map_or((self.name, ""), |(depth, _)| (depth, " with batch norm"));
         Description {
             name: self.name.into(),
-            architecture: format!("VGG-{}{norm}", depth.trim_start_matches("vgg")),
+            architecture: "VGG as in the paper, with batch norm where the name ends in _bn".into(),
             parameters: self.parameters,
             classes: 1000,
             size: Preprocessing::imagenet().size,

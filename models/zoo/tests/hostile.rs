@@ -14,7 +14,7 @@ use burnsight_zoo::{Card, Model, load_file};
 use tempfile::TempDir;
 
 /// What the whole process may take: the tests of a file share it, and the largest file is 66 kB.
-const MOST_MEMORY: usize = 1 << 30;
+const MOST_MEMORY: usize = 512 << 20;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/weights").join(name)

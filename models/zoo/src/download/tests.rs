@@ -15,6 +15,9 @@ use super::*;
 
 const SIZE: usize = 300_000;
 
+/// Short enough for tests, and longer than a busy machine takes to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// How a server answers one request for the bytes from `start` on.
 type Answer = fn(&mut TcpStream, content: &[u8], start: Option<usize>);
 
@@ -60,7 +63,7 @@ fn mute(_: &mut TcpStream, _: &[u8], _: Option<usize>) {
 fn slow(stream: &mut TcpStream, content: &[u8], _: Option<usize>) {
     head(stream, "200 OK", &format!("Content-Length: {}\r\n", content.len()));
     for piece in content.chunks(SIZE / 10) {
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(PATIENCE / 8);
         stream.write_all(piece).unwrap();
     }
 }
@@ -166,7 +169,7 @@ impl Wanted {
         let download =
             Download { name: "file", url, target: &target, sha256: &self.sum[..8], bytes: SIZE as u64 + 100 };
         let mut steps = Vec::new();
-        let agent = client(Duration::from_millis(400)).proxy(None).build().new_agent();
+        let agent = client(PATIENCE).proxy(None).build().new_agent();
         download.run(&agent, &mut |done, total| steps.push((done, total)))?;
         Ok(steps)
     }
