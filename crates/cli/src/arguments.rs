@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use burnsight::{MicroBatcher, zoo};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 /// Which pixels made the model say that, and should you believe the map?
 #[derive(Debug, Parser)]
@@ -19,10 +19,98 @@ pub enum Command {
     Explain(Box<ExplainArguments>),
     /// List the methods: what each is for, what it costs, where it comes from
     Methods,
-    /// List the models
-    Models,
+    /// List the models, or fetch the weights of one
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
     /// List the devices that this build can compute on
     Devices,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models (what `burnsight models` does)
+    List,
+    /// Download the weights of a model
+    ///
+    /// They go to the platform's cache folder, or to that of the environment variable BURNSIGHT_CACHE, and are checked by
+    /// SHA-256. A download that was interrupted goes on where it was.
+    Fetch(FetchArguments),
+}
+
+/// What to fetch, and from where.
+#[derive(Debug, Args)]
+pub struct FetchArguments {
+    /// The model (see `burnsight models`)
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Fetch from URL/<file> instead of torchvision's server
+    #[arg(long, value_name = "URL", env = "BURNSIGHT_MIRROR")]
+    pub mirror: Option<String>,
+    /// Open no connection: only look whether the weights are there
+    #[arg(long, env = "BURNSIGHT_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub offline: bool,
+}
+
+/// The model to explain, and what its file does not say.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArguments {
+    /// The model to explain (see `burnsight models`)
+    #[arg(long, value_name = "NAME", default_value = zoo::BUILT_IN)]
+    pub model: String,
+    /// Explain the VGG in this file instead: .safetensors, or .pth of torch's save
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub weights: Option<PathBuf>,
+    /// Names of the model's classes: one per line, or a JSON array
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// Size of the model's input, in pixels
+    #[arg(long, value_name = "N|WxH")]
+    pub size: Option<Size>,
+    /// Length of a picture's shorter side before its middle is cut out; the longer side of --size if that is given
+    #[arg(long, value_name = "N")]
+    pub resize: Option<usize>,
+    /// Mean of the training pictures' colours, on the scale 0 to 1
+    #[arg(long, value_name = "R,G,B")]
+    pub mean: Option<Colour>,
+    /// Standard deviation of the training pictures' colours
+    #[arg(long, value_name = "R,G,B")]
+    pub std: Option<Colour>,
+}
+
+/// Height and width.
+#[derive(Debug, Clone, Copy)]
+pub struct Size(pub [usize; 2]);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| {
+            text.trim().parse::<usize>().map_err(|_| "write 224, or 320x240 for width × height".to_string())
+        };
+        match text.split_once(['x', '×']) {
+            Some((width, height)) => Ok(Self([side(height)?, side(width)?])),
+            None => side(text).map(|side| Self([side, side])),
+        }
+    }
+}
+
+/// One number per colour.
+#[derive(Debug, Clone, Copy)]
+pub struct Colour(pub [f32; 3]);
+
+impl FromStr for Colour {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split(',').map(|number| number.trim().parse());
+        let numbers: Option<Vec<f32>> = numbers.collect::<Result<_, _>>().ok();
+        let colour = numbers.and_then(|numbers| numbers.try_into().ok());
+        colour.map(Self).ok_or_else(|| "write three numbers, as in 0.485,0.456,0.406".into())
+    }
 }
 
 /// Writes OUT/<picture>/<method>.png and .json, and OUT/comparison.png.
@@ -31,9 +119,6 @@ pub struct ExplainArguments {
     /// Pictures, or folders of pictures
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// The model to explain (see `burnsight models`)
-    #[arg(long, value_name = "NAME", default_value = zoo::BUILT_IN)]
-    pub model: String,
     /// Methods, or `all` (see `burnsight methods`); the chapter's unless given
     #[arg(long = "method", value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub methods: Vec<String>,
@@ -67,6 +152,8 @@ pub struct ExplainArguments {
     /// Refuse pictures with more pixels than this
     #[arg(long, value_name = "N", default_value_t = zoo::DEFAULT_MAX_PIXELS)]
     pub max_pixels: u64,
+    #[command(flatten)]
+    pub model: ModelArguments,
 }
 
 /// The first backend that was compiled in.

@@ -23,7 +23,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     arguments::ExplainArguments,
     methods::{METHODS, Method, Settings},
-    output,
+    model, output,
 };
 use report::{DrawingReport, MapReport, ModelReport, PictureReport, Question, RankedClass, Sidecar};
 
@@ -64,7 +64,10 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     let pictures = zoo::find_pictures(&paths)?;
     output::prepare_folder(&arguments.out)?;
     let device = device::open(&arguments.device)?;
-    let model = zoo::load(&arguments.model, &device)?;
+    let model = model::open(&arguments.model, &device)?;
+    for note in &model.notes {
+        writeln!(stdout(), "note on {}: {note}", model.name).context("cannot print")?;
+    }
     if let Some(layer) = &arguments.layer {
         model.network.find(layer)?;
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod explain;
 mod methods;
+mod model;
 mod output;
 mod tables;
 
@@ -10,13 +11,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ModelsCommand};
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Methods => tables::methods(),
-        Command::Models => tables::models(),
+        Command::Models { command: None | Some(ModelsCommand::List) } => tables::models(),
+        Command::Models { command: Some(ModelsCommand::Fetch(arguments)) } => model::fetch(&arguments),
         Command::Devices => tables::devices(),
     };
     match result {

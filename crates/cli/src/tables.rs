@@ -36,23 +36,39 @@ pub fn methods() -> Result<()> {
 }
 
 pub fn models() -> Result<()> {
-    let mut rows = vec![row(["MODEL", "INPUT", "CLASSES", "PARAMETERS", "ACCURACY", "LICENCE"])];
+    let mut rows = vec![row(["MODEL", "INPUT", "CLASSES", "PARAMETERS", "ACCURACY", "SAYS", "WEIGHTS"])];
     let models = zoo::models()?;
-    rows.extend(models.iter().map(|model| {
+    let cache = zoo::Cache::of_platform().ok();
+    for model in &models {
+        let weights = match model.download {
+            None => "built in".into(),
+            Some(_) if cache.as_ref().is_some_and(|cache| cache.find(&model.name).is_ok_and(|path| path.is_some())) => {
+                "fetched".into()
+            }
+            Some(bytes) => format!("{:.0} MB to fetch", bytes as f64 / 1e6),
+        };
         let [height, width] = model.size;
-        row([
+        rows.push(row([
             &model.name,
             &format!("{width}×{height}"),
             &model.classes.to_string(),
             &model.parameters.to_string(),
-            &format!("{:.1} % (as its card states)", model.accuracy * 100.0),
-            &model.licence,
-        ])
-    }));
-    print(&rows)?;
-    for model in &models {
-        writeln!(stdout(), "\n{}: {}.\nFor: {}.", model.name, model.architecture, model.intended_use)?;
+            &format!("{:.1} %", model.accuracy * 100.0),
+            &model.accuracy_source,
+            &weights,
+        ]));
     }
+    print(&rows)?;
+    let mut out = stdout().lock();
+    let about = |model: &zoo::Description| {
+        let zoo::Description { architecture, intended_use, licence, .. } = model;
+        format!("{architecture}.\nFor: {intended_use}.\nLicence: {licence}.")
+    };
+    for alike in models.chunk_by(|a, b| about(a) == about(b)) {
+        let names: Vec<&str> = alike.iter().map(|model| model.name.as_str()).collect();
+        writeln!(out, "\n{}: {}", names.join(", "), about(&alike[0]))?;
+    }
+    writeln!(out, "\n`burnsight models fetch NAME` fetches weights; `explain --weights FILE` takes your own VGG.")?;
     Ok(())
 }
 

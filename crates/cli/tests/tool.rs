@@ -191,6 +191,7 @@ fn bad_arguments_quote_the_value_and_list_the_choices() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let blocked = file.path().join("out");
     let out = TempDir::new().unwrap();
+    let imagenet = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/zoo/labels/imagenet.txt");
     let cases: &[(&[&str], &[&str])] = &[
         (&["--target", "10"], &["10", "0 to 9"]),
         (&["--target", "golfball hole"], &["golfball hole", "golf ball"]),
@@ -203,6 +204,17 @@ fn bad_arguments_quote_the_value_and_list_the_choices() {
         (&["--device", "cuda"], &["cuda", "--features cuda"]),
         (&["--device", "flex:3"], &["flex:3"]),
         (&["--model", "resnet"], &["resnet", "vgg11-imagenette"]),
+        (&["--model", "net.ONNX"], &["net.ONNX", "ONNX"]),
+        (&["--weights", "no/such.pth"], &["no/such.pth"]),
+        (&["--weights", "x.pth", "--model", "vgg16"], &["--weights", "--model"]),
+        (&["--labels", "no/such.txt"], &["no/such.txt", "`labels`"]),
+        (&["--labels", imagenet], &["10 classes", "1000 labels"]),
+        (&["--size", "224x"], &["224x", "320x240"]),
+        (&["--size", "0"], &["`size` is 0"]),
+        (&["--size", "20"], &["20×20", "max pool"]),
+        (&["--size", "224", "--resize", "100"], &["`size` is 224", "100"]),
+        (&["--mean", "0.5"], &["0.5", "three numbers"]),
+        (&["--std", "0,1,1"], &["`std`", "positive"]),
         (&["--samples", "0"], &["`samples` is 0"]),
         (&["--samples", "many"], &["many", "--samples"]),
         (&["--batch", "0"], &["`batch` is 0"]),

@@ -1,11 +1,14 @@
 //! Where weights come from.
 
-use std::collections::BTreeSet;
+mod description;
+mod pth;
+mod weight_file;
 
-use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
-use burnsight_core::{Error, Result, Seed};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
+use burnsight_core::{Result, Seed};
 use rand_distr::{Distribution, StandardNormal};
-use safetensors::{Dtype, SafeTensors};
+
+pub use weight_file::WeightFile;
 
 /// Gives a network under construction its weights, tensor by tensor, by name.
 ///
@@ -17,7 +20,7 @@ pub trait ParameterSource {
     /// deviation is 0).
     ///
     /// # Errors
-    /// [`Error::Model`] when there is none, or none that fits.
+    /// [`Error::Model`](burnsight_core::Error::Model) when there is none, or none that fits.
     fn tensor<const D: usize>(
         &mut self,
         name: &str,
@@ -29,7 +32,8 @@ pub trait ParameterSource {
     /// Called when the network is complete.
     ///
     /// # Errors
-    /// [`Error::Model`] when something was left over: weights that a network does not use belong to another network.
+    /// [`Error::Model`](burnsight_core::Error::Model) when something was left over: weights that a network does not use
+    /// belong to another network.
     fn finish(self) -> Result<()>;
 }
 
@@ -72,70 +76,5 @@ impl ParameterSource for RandomParameters {
 
     fn finish(self) -> Result<()> {
         Ok(())
-    }
-}
-
-/// A safetensors file in memory. Half precision (f16, bf16) and f64 become f32.
-///
-/// Nothing is loaded partially: a missing, misshapen, left-over or non-finite tensor refuses the whole file.
-#[derive(Debug)]
-pub struct WeightFile<'data> {
-    name: String,
-    tensors: SafeTensors<'data>,
-    unused: BTreeSet<String>,
-    device: Device,
-}
-
-impl<'data> WeightFile<'data> {
-    /// Reads the file's header. `name` is for messages.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when this is not a whole safetensors file.
-    pub fn safetensors(name: &str, bytes: &'data [u8], device: &Device) -> Result<Self> {
-        let tensors = SafeTensors::deserialize(bytes)
-            .map_err(|error| Error::model(name, format!("not a whole safetensors file: {error}")))?;
-        let unused = tensors.names().into_iter().map(String::from).collect();
-        Ok(Self { name: name.into(), tensors, unused, device: device.clone() })
-    }
-
-    /// The shape of a tensor, if the file has it: how an architecture is recognised.
-    pub fn shape(&self, tensor: &str) -> Option<Vec<usize>> {
-        self.tensors.tensor(tensor).ok().map(|view| view.shape().to_vec())
-    }
-}
-
-impl ParameterSource for WeightFile<'_> {
-    fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D], _: f32, _: f32) -> Result<Tensor<D>> {
-        let refuse = |problem: String| Error::model(&self.name, format!("{problem}; nothing was loaded"));
-        let view = self.tensors.tensor(name).map_err(|_| refuse(format!("tensor {name} is missing")))?;
-        if view.shape() != shape {
-            return Err(refuse(format!("tensor {name} has shape {:?}, the network needs {shape:?}", view.shape())));
-        }
-        let dtype = match view.dtype() {
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            Dtype::F32 => DType::F32,
-            Dtype::F64 => DType::F64,
-            other => return Err(refuse(format!("tensor {name} holds {other:?}, weights are f16, bf16, f32 or f64"))),
-        };
-        let data = TensorData::from_bytes_vec(view.data().to_vec(), shape, dtype).convert::<f32>();
-        if let Some(value) = data.iter::<f32>().find(|value| !value.is_finite()) {
-            return Err(refuse(format!("tensor {name} contains {value}")));
-        }
-        self.unused.remove(name);
-        Ok(Tensor::from_data(data, &self.device))
-    }
-
-    fn finish(self) -> Result<()> {
-        // Counters of training steps, which batch norms store and evaluation does not need.
-        let mut unused = self.unused.iter().filter(|name| !name.ends_with(".num_batches_tracked"));
-        match unused.next() {
-            None => Ok(()),
-            Some(first) => {
-                let others = unused.count();
-                let problem = format!("tensor {first} (and {others} others) is not part of the network");
-                Err(Error::model(&self.name, format!("{problem}; nothing was loaded")))
-            }
-        }
     }
 }

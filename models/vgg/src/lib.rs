@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod recognise;
+
+use std::fmt;
+
 use burnsight_core::{Error, Result};
 use burnsight_network::{
     AdaptiveAveragePool, BatchNorm, Convolution, Layer, Linear, MaxPool, Network, NetworkBuilder, ParameterSource,
@@ -22,6 +26,9 @@ pub enum Depth {
 }
 
 impl Depth {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Vgg11, Self::Vgg13, Self::Vgg16, Self::Vgg19];
+
     /// Convolutions in each of the five blocks; a max pool ends every block.
     fn blocks(self) -> [usize; 5] {
         match self {
@@ -30,6 +37,13 @@ impl Depth {
             Self::Vgg16 => [2, 2, 3, 3, 3],
             Self::Vgg19 => [2, 2, 4, 4, 4],
         }
+    }
+}
+
+impl fmt::Display for VggConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let depth = self.depth.blocks().iter().sum::<usize>() + 3;
+        write!(f, "a VGG-{depth} with{} batch norm", if self.batch_norm { "" } else { "out" })
     }
 }
 
@@ -97,42 +111,76 @@ impl VggConfig {
             ));
         }
         let mut network = NetworkBuilder::new();
-        let mut index = 0;
+        for (name, part) in self.parts() {
+            let layer = match part {
+                Part::Convolution { channels, out } => convolution(&mut parameters, &name, channels, out)?,
+                Part::BatchNorm { channels } => batch_norm(&mut parameters, &name, channels)?,
+                Part::Linear { features, out } => linear(&mut parameters, &name, features, out)?,
+                Part::Plain(layer) => *layer,
+            };
+            network.then(name, layer)?;
+        }
+        parameters.finish()?;
+        network.build()
+    }
+
+    /// Every layer in order, by torchvision's name.
+    fn parts(&self) -> Vec<(String, Part)> {
+        let mut features = Vec::new();
         let mut channels = 3;
         for (count, &out) in self.depth.blocks().into_iter().zip(&self.channels) {
             for _ in 0..count {
-                let name = format!("features.{index}");
-                network.then(&name, convolution(&mut parameters, &name, channels, out)?)?;
-                index += 1;
+                features.push(Part::Convolution { channels, out });
                 if self.batch_norm {
-                    let name = format!("features.{index}");
-                    network.then(&name, batch_norm(&mut parameters, &name, out)?)?;
-                    index += 1;
+                    features.push(Part::BatchNorm { channels: out });
                 }
-                network.then(format!("features.{index}"), Layer::Relu)?;
-                index += 1;
+                features.push(Part::plain(Layer::Relu));
                 channels = out;
             }
-            network.then(format!("features.{index}"), Layer::MaxPool(MaxPool::new(2)))?;
-            index += 1;
+            features.push(Part::plain(Layer::MaxPool(MaxPool::new(2))));
         }
-        network.then("avgpool", Layer::AdaptiveAveragePool(AdaptiveAveragePool::new(self.pool)))?;
-        network.then("flatten", Layer::Flatten)?;
-
-        let mut features = channels * self.pool[0] * self.pool[1];
-        let mut index = 0;
+        let mut classifier = Vec::new();
+        let mut width = channels * self.pool[0] * self.pool[1];
         for &hidden in &self.hidden {
-            let name = format!("classifier.{index}");
-            network.then(&name, linear(&mut parameters, &name, features, hidden)?)?;
-            network.then(format!("classifier.{}", index + 1), Layer::Relu)?;
-            network.then(format!("classifier.{}", index + 2), Layer::Dropout)?;
-            index += 3;
-            features = hidden;
+            classifier.push(Part::Linear { features: width, out: hidden });
+            classifier.extend([Part::plain(Layer::Relu), Part::plain(Layer::Dropout)]);
+            width = hidden;
         }
-        let name = format!("classifier.{index}");
-        network.then(&name, linear(&mut parameters, &name, features, self.classes)?)?;
-        parameters.finish()?;
-        network.build()
+        classifier.push(Part::Linear { features: width, out: self.classes });
+
+        let numbered = |group: &'static str, parts: Vec<Part>| {
+            parts.into_iter().enumerate().map(move |(index, part)| (format!("{group}.{index}"), part))
+        };
+        let pool = Part::plain(Layer::AdaptiveAveragePool(AdaptiveAveragePool::new(self.pool)));
+        let middle = [("avgpool".into(), pool), ("flatten".into(), Part::plain(Layer::Flatten))];
+        numbered("features", features).chain(middle).chain(numbered("classifier", classifier)).collect()
+    }
+}
+
+/// What a layer is made of, before it has weights.
+#[derive(Debug)]
+enum Part {
+    Convolution { channels: usize, out: usize },
+    BatchNorm { channels: usize },
+    Linear { features: usize, out: usize },
+    Plain(Box<Layer>),
+}
+
+impl Part {
+    fn plain(layer: Layer) -> Self {
+        Self::Plain(Box::new(layer))
+    }
+
+    /// Names and shapes of its weights.
+    fn shapes(&self) -> Vec<(&'static str, Vec<usize>)> {
+        match *self {
+            Self::Convolution { channels, out } => vec![("weight", vec![out, channels, 3, 3]), ("bias", vec![out])],
+            Self::BatchNorm { channels } => {
+                ["weight", "bias", "running_mean", "running_var"].map(|name| (name, vec![channels])).to_vec()
+            }
+            Self::Linear { features, out } => vec![("weight", vec![out, features]), ("bias", vec![out])],
+            Self::Plain(_) => Vec::new(),
+        }
     }
 }
 

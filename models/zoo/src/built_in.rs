@@ -2,145 +2,65 @@
 
 use burn::tensor::Device;
 use burnsight_core::{Error, Result};
-use burnsight_network::{Network, WeightFile};
-use burnsight_vgg::{Depth, VggConfig};
+use burnsight_network::WeightFile;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use crate::{Labels, Preprocessing};
+use crate::{Card, Description, Model, model, sum};
+
+/// The default model's name.
+pub const BUILT_IN: &str = "vgg11-imagenette";
 
 const WEIGHTS: &[u8] = include_bytes!("../weights/vgg11-imagenette.safetensors");
 const CARD: &str = include_str!("../weights/vgg11-imagenette.json");
 
-/// A network with what it takes to use it.
-#[derive(Debug, Clone)]
-pub struct Model {
-    /// The name in the tool.
-    pub name: String,
-    /// SHA-256 of the weight file, in hexadecimal.
-    pub sha256: String,
-    /// The layers.
-    pub network: Network,
-    /// How pictures are prepared for it.
-    pub preprocessing: Preprocessing,
-    /// Names of its classes.
-    pub labels: Labels,
-}
-
-/// What is known about a model before its weights are loaded: a row of the tool's table.
-#[derive(Debug, Clone)]
-pub struct Description {
-    /// The name to ask for.
-    pub name: String,
-    /// What kind of network it is.
-    pub architecture: String,
-    /// Number of weights.
-    pub parameters: usize,
-    /// Number of classes.
-    pub classes: usize,
-    /// Height and width of its input, in pixels.
-    pub size: [usize; 2],
-    /// Share of validation pictures it gets right at that size, as its card states.
-    pub accuracy: f64,
-    /// What it is for, and what not.
-    pub intended_use: String,
-    /// The licence of the weights.
-    pub licence: String,
-}
-
-/// The fields of a model card that are read here; the file holds more, for people.
+/// What its card says for people.
 #[derive(Deserialize)]
-struct Card {
-    name: String,
+struct Facts {
     architecture: String,
-    channels: Vec<serde_json::Value>,
-    pool: [usize; 2],
-    hidden: Vec<usize>,
-    input: CardInput,
-    labels: Vec<String>,
     parameters: usize,
-    sha256: String,
     accuracy_val: std::collections::BTreeMap<String, f64>,
     intended_use: String,
     licence: String,
 }
 
-#[derive(Deserialize)]
-struct CardInput {
-    size: usize,
-    mean: [f32; 3],
-    std: [f32; 3],
+fn read<'card, T: Deserialize<'card>>() -> Result<T> {
+    serde_json::from_str(CARD).map_err(|error| Error::model("built-in model card", error.to_string()))
 }
 
-impl Card {
-    fn read() -> Result<Self> {
-        serde_json::from_str(CARD).map_err(|error| Error::model("built-in model card", error.to_string()))
-    }
-
-    /// The width of each block: the channels, without the repeats inside a block and the marks of the pools.
-    fn config(&self) -> Result<VggConfig> {
-        let blocks = self.channels.split(serde_json::Value::is_string).filter_map(|block| block.first()?.as_u64());
-        let channels: Vec<usize> = blocks.map(|channels| channels as usize).collect();
-        let channels = channels
-            .try_into()
-            .map_err(|other| Error::model(&self.name, format!("its card lists {other:?}, a VGG has five blocks")))?;
-        let config = VggConfig::new(Depth::Vgg11).with_channels(channels);
-        Ok(config.with_head(self.pool, self.hidden.clone(), self.labels.len()))
-    }
-}
-
-/// The models that can be asked for by name.
-///
-/// # Errors
-/// [`Error::Model`] when a card cannot be read.
-pub fn models() -> Result<Vec<Description>> {
-    let card = Card::read()?;
-    let size = card.input.size;
-    let accuracy = card.accuracy_val.get(&size.to_string()).copied();
-    let accuracy = accuracy.ok_or_else(|| Error::model(&card.name, "its card states no accuracy at its own size"))?;
-    Ok(vec![Description {
-        name: card.name,
-        architecture: card.architecture,
-        parameters: card.parameters,
-        classes: card.labels.len(),
-        size: [size, size],
+pub fn description() -> Result<Description> {
+    let (card, facts): (Card, Facts) = (read()?, read()?);
+    let classes = card.labels.as_ref().map_or(0, crate::Labels::len);
+    let (_, preprocessing, _) = card.complete(BUILT_IN, classes)?;
+    let size = preprocessing.size;
+    let accuracy = facts.accuracy_val.get(&size[0].to_string()).copied();
+    let accuracy = accuracy.ok_or_else(|| Error::model(BUILT_IN, "its card states no accuracy at its own size"))?;
+    Ok(Description {
+        name: BUILT_IN.into(),
+        architecture: facts.architecture,
+        parameters: facts.parameters,
+        classes,
+        size,
         accuracy,
-        intended_use: card.intended_use,
-        licence: card.licence,
-    }])
-}
-
-/// The model of that name, on a device.
-///
-/// # Errors
-/// [`Error::Parameter`] for an unknown name, listing those there are; [`Error::Model`] when the weights do not match
-/// their card.
-pub fn load(name: &str, device: &Device) -> Result<Model> {
-    let card = Card::read()?;
-    if name != card.name {
-        return Err(Error::parameter("model", name, &format!("no such model; there is {}", card.name)));
-    }
-    let network = read_weights(&card, WEIGHTS, device)?;
-    let size = card.input.size;
-    Ok(Model {
-        name: card.name,
-        sha256: card.sha256,
-        network,
-        preprocessing: Preprocessing { resize: size, size: [size, size], mean: card.input.mean, std: card.input.std },
-        labels: Labels::new(card.labels),
+        accuracy_source: "its card, on Imagenette".into(),
+        download: None,
+        intended_use: facts.intended_use,
+        licence: facts.licence,
     })
 }
 
-/// The default model's name.
-pub const BUILT_IN: &str = "vgg11-imagenette";
+pub fn load(device: &Device) -> Result<Model> {
+    from_bytes(WEIGHTS, device)
+}
 
-fn read_weights(card: &Card, bytes: &[u8], device: &Device) -> Result<Network> {
-    let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if sum != card.sha256 {
-        let problem = format!("its weights have SHA-256 {sum}, its card states {}", card.sha256);
-        return Err(Error::model(&card.name, problem));
-    }
-    card.config()?.build(WeightFile::safetensors(&card.name, bytes, device)?)
+fn from_bytes(bytes: &[u8], device: &Device) -> Result<Model> {
+    let card: Card = read()?;
+    let sum_of = |bytes| sum::sha256(bytes).map_err(|error| Error::model(BUILT_IN, error.to_string()));
+    let sha256 = sum_of(bytes)?;
+    let stated = card.sha256.as_deref().ok_or_else(|| Error::model(BUILT_IN, "its card states no SHA-256"))?;
+    sum::check(BUILT_IN, &sha256, stated)?;
+    let (network, classes) = model::vgg(BUILT_IN, WeightFile::safetensors(BUILT_IN, bytes, device)?)?;
+    let (labels, preprocessing, notes) = card.complete(BUILT_IN, classes)?;
+    Ok(Model { name: BUILT_IN.into(), sha256, network, preprocessing, labels, notes })
 }
 
 #[cfg(test)]
@@ -154,8 +74,8 @@ mod tests {
 
     #[test]
     fn the_card_describes_the_weights() {
-        let model = load(BUILT_IN, &Device::default()).unwrap();
-        let description = models().unwrap().remove(0);
+        let model = load(&Device::default()).unwrap();
+        let description = description().unwrap();
         let parameters: usize = model
             .network
             .nodes()
@@ -166,26 +86,20 @@ mod tests {
             })
             .sum();
         assert_eq!(parameters, description.parameters);
-        let [height, width] = model.preprocessing.size;
-        let logits = model.network.logits(Tensor::zeros([1, 3, height, width], &Device::default())).unwrap();
+        assert_eq!((model.preprocessing.resize, model.preprocessing.size), (160, [160, 160]));
+        let logits = model.network.logits(Tensor::zeros([1, 3, 160, 160], &Device::default())).unwrap();
         assert_eq!(logits.dims(), [1, model.labels.len()]);
         assert_eq!(model.labels.name(8), Some("golf ball"));
+        assert_eq!(model.notes, [""; 0], "nothing is assumed about it");
     }
 
     #[test]
     fn damaged_weights_are_refused() {
-        let card = Card::read().unwrap();
         let mut damaged = WEIGHTS.to_vec();
         damaged[1_000_000] ^= 1;
         for bytes in [&damaged[..], &WEIGHTS[..WEIGHTS.len() / 2], &[]] {
-            let error = read_weights(&card, bytes, &Device::default()).unwrap_err().to_string();
+            let error = from_bytes(bytes, &Device::default()).unwrap_err().to_string();
             assert!(error.contains("SHA-256"), "{error}");
         }
-    }
-
-    #[test]
-    fn unknown_names_list_the_choices() {
-        let error = load("vgg99", &Device::default()).unwrap_err().to_string();
-        assert!(error.contains("vgg99") && error.contains(BUILT_IN), "{error}");
     }
 }

@@ -1,10 +1,15 @@
 //! Names of classes.
 
+use std::{fs::File, io::Read, path::Path};
+
 use burnsight_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Up to this many labels are listed in a message.
 const LISTED: usize = 20;
+
+/// The largest file that is taken for labels, in bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// Below this similarity a suggestion would not be what was meant.
 const SIMILAR: f64 = 0.7;
@@ -18,6 +23,41 @@ impl Labels {
     /// Labels in the order of the model's outputs.
     pub fn new(labels: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(labels.into_iter().map(Into::into).collect())
+    }
+
+    /// Labels from a file: one per line, or a JSON array of strings, in UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Parameter`] if the file cannot be read, is not UTF-8, or has an empty line before its end.
+    pub fn read(path: &Path) -> Result<Self> {
+        let refuse = |problem: String| Error::parameter("labels", path.display(), &problem);
+        let mut bytes = Vec::new();
+        let file = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+        file.map_err(|error| refuse(format!("cannot be read: {error}")))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(refuse(format!("has more than {LARGEST} bytes, too many for names of classes")));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| refuse(format!("save it as UTF-8: {error}")))?;
+        Self::parse(&text).map_err(refuse)
+    }
+
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
+        if text.trim_start().starts_with('[') {
+            let labels = serde_json::from_str(text);
+            return labels.map_err(|error| format!("begins like JSON and is no array of strings: {error}"));
+        }
+        let label = |(index, line): (usize, &str)| match line.trim() {
+            "" => Err(format!("line {} is empty: every line is the name of a class", index + 1)),
+            label => Ok(label.to_string()),
+        };
+        text.lines().enumerate().map(label).collect::<std::result::Result<_, _>>().map(Self)
+    }
+
+    /// The 1000 classes of ImageNet, as torchvision names them.
+    pub fn imagenet() -> Self {
+        Self::new(include_str!("../labels/imagenet.txt").lines())
     }
 
     /// The name of a class, if it has one.
@@ -169,6 +209,54 @@ mod tests {
         for text in ["", " ", "-", "+"] {
             problem(text);
         }
+    }
+
+    #[test]
+    fn files_are_lines_or_json() {
+        let expected = Labels::new(["disc", "grün [1]", "a, b"]);
+        let lines = "disc\ngrün [1]\na, b";
+        for text in [
+            lines.to_string(),
+            format!("{lines}\n\n"),
+            format!("\u{feff}{}\r\n", lines.replace('\n', "\r\n")),
+            "[\"disc\", \"grün [1]\", \"a, b\"]".into(),
+            "\u{feff}\r\n [\"disc\",\r\n\"gr\\u00fcn [1]\", \"a, b\"]\r\n".into(),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &text).unwrap();
+            assert_eq!(Labels::read(file.path()).unwrap(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_no_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.txt");
+        let deep = [b"[".repeat(1_000_000), b"]".repeat(1_000_000)].concat();
+        let utf_16: Vec<u8> = "a\nb".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, problem) in [
+            (&b"one\n\nthree"[..], "line 2 is empty"),
+            (&[&[0xff, 0xfe], &utf_16[..]].concat(), "UTF-8"),
+            (b"[1, 2]", "array of strings"),
+            (b"[\"one\"", "array of strings"),
+            (&deep, "array of strings"),
+            (&vec![b'a'; LARGEST as usize + 1], "bytes"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = Labels::read(&path).unwrap_err().to_string();
+            assert!(error.contains("labels.txt") && error.contains(problem), "{problem}: {error}");
+        }
+        assert!(Labels::read(folder.path()).is_err());
+        assert!(Labels::read(&folder.path().join("none")).unwrap_err().to_string().contains("none"));
+    }
+
+    #[test]
+    fn imagenet_has_a_thousand_different_classes() {
+        let labels = Labels::imagenet();
+        assert_eq!(labels.len(), 1000);
+        assert_eq!(labels.iter().collect::<std::collections::BTreeSet<_>>().len(), 1000);
+        // From the list of ILSVRC 2012, where index and name are far from the ends.
+        assert_eq!((labels.name(0), labels.name(574)), (Some("tench"), Some("golf ball")));
     }
 
     #[test]

@@ -91,14 +91,17 @@ impl Preprocessing {
         (0..3).flat_map(channel).collect()
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let [h, w] = self.size;
+        let size = format!("{h} × {w}");
+        if !(1..=MAX_SIDE).contains(&h) || !(1..=MAX_SIDE).contains(&w) {
+            return Err(Error::parameter("size", size, &format!("both sides must be from 1 to {MAX_SIDE}")));
+        }
         if !(1..=MAX_SIDE).contains(&self.resize) {
             return Err(Error::parameter("resize", self.resize, &format!("must be from 1 to {MAX_SIDE}")));
         }
-        if h == 0 || w == 0 || h.max(w) > self.resize {
-            let need = format!("both sides must be from 1 to `resize`, which is {}", self.resize);
-            return Err(Error::parameter("size", format!("{h} × {w}"), &need));
+        if h.max(w) > self.resize {
+            return Err(Error::parameter("size", size, &format!("neither side may exceed `resize`, {}", self.resize)));
         }
         if !self.mean.iter().all(|mean| mean.is_finite()) {
             return Err(Error::parameter("mean", format!("{:?}", self.mean), "must be finite"));

@@ -116,6 +116,8 @@ pub struct ModelReport<'a> {
     name: &'a str,
     weights_sha256: &'a str,
     preprocessing: &'a Preprocessing,
+    /// What was assumed about the model.
+    notes: &'a [String],
     /// The part of the picture that the model saw, in the picture's pixels.
     view: CropBox,
 }
@@ -126,6 +128,7 @@ impl<'a> ModelReport<'a> {
             name: &model.name,
             weights_sha256: &model.sha256,
             preprocessing: &model.preprocessing,
+            notes: &model.notes,
             view: prepared.view,
         }
     }

@@ -1,0 +1,66 @@
+//! The model that the arguments name, and `burnsight models fetch`.
+
+use std::{
+    io::{Write, stdout},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use burnsight::zoo::{self, Cache, Card, InputCard, Labels, Model};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::arguments::{FetchArguments, ModelArguments};
+
+/// The model to explain, with the settings of the flags.
+pub fn open(arguments: &ModelArguments, device: &Device) -> Result<Model> {
+    let settings = settings(arguments)?;
+    if let Some(weights) = &arguments.weights {
+        return Ok(zoo::load_file(weights, &settings, device)?);
+    }
+    if Path::new(&arguments.model).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
+        bail!("{}: ONNX files are not supported yet", arguments.model);
+    }
+    Ok(zoo::load(&arguments.model, device)?.with_settings(&settings)?)
+}
+
+/// What the flags say about the model.
+fn settings(arguments: &ModelArguments) -> Result<Card> {
+    let labels = arguments.labels.as_deref().map(Labels::read).transpose()?;
+    let ModelArguments { size, resize, mean, std, .. } = *arguments;
+    Ok(Card {
+        labels,
+        input: InputCard {
+            size: size.map(|size| size.0),
+            resize,
+            mean: mean.map(|mean| mean.0),
+            std: std.map(|std| std.0),
+        },
+        ..Card::default()
+    })
+}
+
+/// Downloads the weights of a model into the cache.
+pub fn fetch(arguments: &FetchArguments) -> Result<()> {
+    let cache = Cache::of_platform()?;
+    let path = match arguments.offline {
+        true => cache.require(&arguments.name).context("offline")?,
+        false => {
+            let style = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+            let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(style)?);
+            let fetched = cache.fetch(&arguments.name, arguments.mirror.as_deref(), &mut |done, total| {
+                // What an earlier call fetched says nothing about this one's speed.
+                if bar.length().is_none() {
+                    bar.set_length(total);
+                    bar.set_position(done);
+                    bar.reset_eta();
+                }
+                bar.set_position(done);
+            });
+            bar.finish_and_clear();
+            fetched?
+        }
+    };
+    writeln!(stdout(), "{} is in {}", arguments.name, path.display())?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Models: networks with what it takes to use them.
+
+use std::{fs::File, path::Path, thread};
+
+use burn::tensor::Device;
+use burnsight_core::{Error, Result};
+use burnsight_network::{Network, WeightFile};
+use burnsight_vgg::VggConfig;
+
+use crate::{BUILT_IN, Cache, Card, Labels, Preprocessing, built_in, sum, torchvision};
+
+/// A network with what it takes to use it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The name in the tool, or of the file.
+    pub name: String,
+    /// SHA-256 of the weight file, in hexadecimal.
+    pub sha256: String,
+    /// The layers.
+    pub network: Network,
+    /// How pictures are prepared for it.
+    pub preprocessing: Preprocessing,
+    /// Names of its classes.
+    pub labels: Labels,
+    /// What was assumed about it, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What is known about a model before its weights are loaded: a row of the tool's table.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The name to ask for.
+    pub name: String,
+    /// What kind of network it is.
+    pub architecture: String,
+    /// Number of weights.
+    pub parameters: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Height and width of its input, in pixels.
+    pub size: [usize; 2],
+    /// Share of validation pictures it gets right at that size.
+    pub accuracy: f64,
+    /// Who says so.
+    pub accuracy_source: String,
+    /// What there is to fetch, in bytes; nothing for what is built in.
+    pub download: Option<u64>,
+    /// What it is for, and what not.
+    pub intended_use: String,
+    /// The licence of the weights.
+    pub licence: String,
+}
+
+/// The models that can be asked for by name.
+///
+/// # Errors
+/// [`Error::Model`] when a card cannot be read.
+pub fn models() -> Result<Vec<Description>> {
+    let torchvision = torchvision::MODELS.iter().map(torchvision::Entry::description);
+    Ok(std::iter::once(built_in::description()?).chain(torchvision).collect())
+}
+
+/// The model of that name, on a device: built in, or from the platform's [`Cache`]. Nothing is downloaded.
+///
+/// # Errors
+/// [`Error::Parameter`] for an unknown name, listing those there are; [`Error::Model`] when its weights have not been
+/// fetched, saying how, or are not what they should be.
+pub fn load(name: &str, device: &Device) -> Result<Model> {
+    if name == BUILT_IN {
+        return built_in::load(device);
+    }
+    let entry = torchvision::find(name)?;
+    let path = Cache::of_platform()?.require(name)?;
+    load_file(&path, &entry.card(), device).map_err(|error| match error {
+        Error::Model { model, problem } => {
+            Error::model(model, format!("{problem}; `burnsight models fetch {name}` fetches it anew"))
+        }
+        other => other,
+    })
+}
+
+/// A VGG of any depth, width and head from a safetensors or `.pth` file, on a device. The architecture is recognised from
+/// the shapes. What `settings` leave open is taken from the [`Card`] beside the file, then assumed, with a note.
+///
+/// # Errors
+/// [`Error::Model`] when the file is not whole, is not a VGG, holds NaN, or is not what a card says it is;
+/// [`Error::Parameter`] for a setting out of range. Nothing is loaded then.
+pub fn load_file(path: &Path, settings: &Card, device: &Device) -> Result<Model> {
+    let file = path.display().to_string();
+    let sidecar = Card::beside(path)?.unwrap_or_default();
+    // The sum takes as long as the rest: both at once.
+    let (sum, loaded) = thread::scope(|scope| {
+        let sum = scope.spawn(|| File::open(path).and_then(sum::sha256));
+        let loaded = WeightFile::open(path, device).and_then(|weights| vgg(&file, weights));
+        (sum.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
+    });
+    if let Ok(sum) = &sum {
+        for stated in [&settings.sha256, &sidecar.sha256].into_iter().flatten() {
+            sum::check(&file, sum, stated)?;
+        }
+    }
+    let (network, classes) = loaded?;
+    let sha256 = sum.map_err(|error| Error::model(&file, format!("cannot be read: {error}")))?;
+    let card = settings.clone().or(sidecar);
+    let stem = || path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let name = card.name.clone().unwrap_or_else(stem);
+    let (labels, preprocessing, notes) = card.complete(&name, classes)?;
+    Ok(Model { name, sha256, network, preprocessing, labels, notes })
+}
+
+impl Model {
+    /// The same model with other labels or preprocessing, as far as the card says so.
+    ///
+    /// # Errors
+    /// As [`Card::complete`].
+    pub fn with_settings(self, settings: &Card) -> Result<Self> {
+        let card = settings.clone().or((self.labels.clone(), self.preprocessing.clone()).into());
+        let (labels, preprocessing, _) = card.complete(&self.name, self.labels.len())?;
+        Ok(Self { labels, preprocessing, ..self })
+    }
+}
+
+/// The network of a file and its number of classes.
+pub(crate) fn vgg(file: &str, weights: WeightFile) -> Result<(Network, usize)> {
+    let config = VggConfig::recognise(&weights.shapes()).map_err(|error| match error {
+        Error::Model { problem, .. } => Error::model(file, format!("not a VGG: {problem}")),
+        other => other,
+    })?;
+    Ok((config.build(weights)?, config.classes))
+}
