@@ -8,6 +8,7 @@ use burn_onnx::{
     },
 };
 
+// ANCHOR: override
 /// Calls burnsight's ReLU in place of Burn's, and shows maps to Grad-CAM under the names burn-onnx gives them.
 struct Explainable;
 
@@ -27,6 +28,7 @@ impl OpOverride for Explainable {
         })
     }
 }
+// ANCHOR_END: override
 
 fn main() {
     ModelGen::new()
