@@ -9,7 +9,9 @@ use burn::tensor::{
     module::interpolate,
     ops::{InterpolateMode, InterpolateOptions},
 };
-use burnsight_core::{Attribution, Attributor, Error, Provenance, Result, Target};
+#[cfg(doc)]
+use burnsight_core::Error;
+use burnsight_core::{Attribution, Attributor, Provenance, Result, Target};
 use burnsight_network::{Backward, ExactGradient, Network, NodeId, Trace, TraceAttributor};
 use serde_json::json;
 
@@ -23,7 +25,8 @@ impl GradCam {
     /// The name in the tool and in sidecars.
     pub const NAME: &str = "grad-cam";
 
-    /// Looks at the last convolution, after its ReLU: the layer where places still exist and classes nearly do.
+    /// Looks where places still exist and classes nearly do: at the last convolution, after its ReLU; with attention behind
+    /// it, at the layer norm before the last attention.
     pub fn new() -> Self {
         Self::default()
     }
@@ -33,34 +36,32 @@ impl GradCam {
         Self { layer: Some(layer.into()) }
     }
 
-    /// The layer this looks at in a network.
+    /// The layer this looks at.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a name the network has not got, [`Error::Unsupported`] when it has no convolution.
-    pub fn layer(&self, network: &Network) -> Result<NodeId> {
+    /// [`Error::Parameter`] for a name the network has not got, [`Error::Unsupported`] when it has neither convolution
+    /// nor attention.
+    pub fn layer(&self, trace: &Trace<'_>) -> Result<NodeId> {
         match &self.layer {
-            Some(name) => network.find(name),
-            None => network.last_convolution(),
+            Some(name) => trace.network().find(name),
+            None => trace.last_places(),
         }
     }
 
-    /// The map at the layer's own size, before it is enlarged.
+    /// The map at the layer's own size, before it is enlarged. Channels may lie on any axis, and places may be tokens;
+    /// tokens that belong to no place (a class token) are left out.
     ///
     /// # Shapes
     /// - returns: scores and target, and a map `[n, 1, h', w']`, nowhere below 0
     ///
     /// # Errors
-    /// As [`layer`](Self::layer); [`Error::Unsupported`] when the layer's output is no map.
+    /// As [`layer`](Self::layer); [`Error::Unsupported`] when the layer's output has no places.
     pub fn at_layer(&self, trace: &Trace<'_>, target: &Target) -> Result<(Tensor<4>, Vec<f32>, Target)> {
-        let layer = self.layer(trace.network())?;
-        let name = trace.network().node(layer).name();
-        let no_places = || {
-            Error::unsupported(Self::NAME, format!("layer {name} has no places, only features: name a layer before it"))
-        };
-        let activation = trace.activation(layer).as_map().ok_or_else(no_places)?;
+        let layer = self.layer(trace)?;
+        let places = trace.places(layer)?;
+        let activation = places.to_map(trace.activation(layer).clone());
         let Backward { arrived, scores, target } = trace.explain_layer(target, &ExactGradient, layer)?;
-        let gradient = arrived.as_map().ok_or_else(no_places)?;
-        Ok((weigh(activation, gradient), scores, target))
+        Ok((weigh(activation, places.to_map(arrived)), scores, target))
     }
 }
 
@@ -83,7 +84,7 @@ impl TraceAttributor for GradCam {
         let (map, scores, target) = self.at_layer(trace, target)?;
         let images = trace.images();
         let [_, _, height, width] = images.dims();
-        let layer = trace.network().node(self.layer(trace.network())?).name();
+        let layer = trace.network().node(self.layer(trace)?).name();
         let provenance = Provenance::new(Self::NAME, json!({ "layer": layer }), &images.device());
         let map = enlarge(map, [height, width]);
         Ok(Attribution { map, scores, target, completeness: None, standard_error: None, provenance })
@@ -100,6 +101,7 @@ impl Attributor<Network> for GradCam {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use burn::tensor::{DType, Device};
+    use burnsight_core::Error;
     use burnsight_network::{Convolution, Layer, Linear};
     use burnsight_testkit::{conformance, nets, relative_l2, trace_conformance, values};
 

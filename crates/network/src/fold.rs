@@ -20,7 +20,8 @@ impl Network {
                 let merged = match &self.node(before).layer {
                     _ if self.readers(before).count() != 1 => None,
                     Layer::Convolution(layer) => Some(Layer::Convolution(fold_convolution(layer, norm))),
-                    Layer::Linear(layer) => Some(Layer::Linear(fold_linear(layer, norm))),
+                    // Behind a linear layer on tokens the norm's channels are another axis.
+                    Layer::Linear(layer) if self.is_vector(before) => Some(Layer::Linear(fold_linear(layer, norm))),
                     _ => None,
                 };
                 if let Some(layer) = merged {
@@ -38,6 +39,21 @@ impl Network {
         folded.output = place[self.output.0];
         folded.nodes = nodes;
         folded
+    }
+
+    /// Whether a node's output is one vector per picture. (False where that would take the picture's size to know.)
+    fn is_vector(&self, mut id: NodeId) -> bool {
+        loop {
+            let node = self.node(id);
+            match &node.layer {
+                Layer::Flatten => return true,
+                Layer::Reshape { shape } => return shape.len() == 1,
+                Layer::Linear(_) | Layer::Relu | Layer::Function(_) | Layer::Dropout | Layer::BatchNorm(_) => {
+                    id = node.inputs[0];
+                }
+                _ => return false,
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The graph of layers.
 
-use burn::tensor::Tensor;
+use std::cmp::Ordering;
+
+use burn::tensor::{DType, Tensor};
 use burnsight_core::{Classifier, Differentiable, Error, InputGradient, Result, Target, check_images};
 
-use crate::{Activation, ExactGradient, Layer, Trace};
+use crate::{Activation, ExactGradient, Function, Layer, Trace};
 
 /// Values in one layer's output for one picture: 8 GB of f32.
 const MOST_VALUES: usize = 1 << 31;
@@ -39,8 +41,8 @@ impl Node {
 
 /// A classifier as a graph of layers: any number of branches, skips and joins, one input, one output of logits.
 ///
-/// Nodes are kept in the order of computation. A softmax at the very end is set aside when the network is built, so
-/// that what is explained is the logit and not a probability whose gradient vanishes where the model is sure.
+/// Nodes are kept in the order of computation. A softmax or sigmoid at the very end is set aside when the network is
+/// built, so that what is explained is the logit and not a probability whose gradient vanishes where the model is sure.
 #[derive(Debug, Clone)]
 pub struct Network {
     pub(crate) nodes: Vec<Node>,
@@ -101,22 +103,63 @@ impl NetworkBuilder {
         self.add(name, layer, &[NodeId(self.nodes.len() - 1)])
     }
 
-    /// The network whose logits are the layer added last. A softmax there is set aside.
+    /// The network whose logits are the layer added last. A softmax or sigmoid there is set aside.
     ///
     /// # Errors
-    /// [`Error::Model`] when there is no layer at all.
+    /// [`Error::Model`] when there is no layer at all, or the last one does not depend on the pictures.
     pub fn build(mut self) -> Result<Network> {
-        let mut softmax = None;
-        if let Some(Node { name, inputs, .. }) = self.nodes.pop_if(|node| matches!(node.layer, Layer::Softmax)) {
-            softmax = Some(name);
-            // What was added after the logits and before the softmax leads nowhere.
-            self.nodes.truncate(inputs[0].0 + 1);
-        }
+        let softmax = self.set_probabilities_aside();
         if self.nodes.len() < 2 {
             return Err(Error::model("network", "it has no layers"));
         }
         let output = NodeId(self.nodes.len() - 1);
-        Ok(Network { nodes: self.nodes, output, softmax })
+        let network = Network { nodes: self.nodes, output, softmax };
+        match network.leads_to(output)[0] {
+            true => Ok(network),
+            false => Err(Error::model("network", "its output does not depend on the pictures")),
+        }
+    }
+
+    /// Removes a softmax (and its logarithm) or a sigmoid at the end, also before layers that only rename, and returns
+    /// its name.
+    fn set_probabilities_aside(&mut self) -> Option<String> {
+        let last = self.nodes.len() - 1;
+        let mut at = last;
+        while self.nodes[at].layer.renames() {
+            at = self.nodes[at].inputs[0].0;
+        }
+        let logarithm = matches!(self.nodes[at].layer, Layer::Function(Function::Log)).then_some(at);
+        let probabilities = logarithm.map_or(at, |logarithm| self.nodes[logarithm].inputs[0].0);
+        let is_set_aside = match self.nodes[probabilities].layer {
+            Layer::Softmax { .. } => true,
+            Layer::Function(Function::Sigmoid) => logarithm.is_none(),
+            _ => false,
+        };
+        if !is_set_aside {
+            return None;
+        }
+        let name = self.nodes[probabilities].name.clone();
+        let logits = self.nodes[probabilities].inputs[0];
+        if at == last {
+            // What was added after the logits and before the softmax leads nowhere.
+            self.nodes.truncate(logits.0 + 1);
+        } else {
+            logarithm.into_iter().for_each(|logarithm| self.remove(logarithm));
+            self.remove(probabilities);
+        }
+        Some(name)
+    }
+
+    /// Takes a node with one input out; its readers read that input.
+    fn remove(&mut self, index: usize) {
+        let instead = self.nodes.remove(index).inputs[0];
+        for input in self.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            match input.0.cmp(&index) {
+                Ordering::Less => {}
+                Ordering::Equal => *input = instead,
+                Ordering::Greater => input.0 -= 1,
+            }
+        }
     }
 }
 
@@ -141,7 +184,7 @@ impl Network {
         self.output
     }
 
-    /// The name of the softmax that was set aside, if the model ended in one.
+    /// The name of the softmax or sigmoid that was set aside, if the model ended in one.
     pub fn trailing_softmax(&self) -> Option<&str> {
         self.softmax.as_deref()
     }
@@ -162,19 +205,20 @@ impl Network {
         self.nodes().filter(move |(_, node)| node.inputs.contains(&id)).map(|(reader, _)| reader)
     }
 
+    /// The same network with its weights in another number format. Double precision tells a wrong gradient from one that a
+    /// ReLU near zero has flipped by rounding.
+    pub fn cast(&self, dtype: DType) -> Network {
+        let nodes = self.nodes.iter().map(|node| Node { layer: node.layer.cast(dtype), ..node.clone() }).collect();
+        Network { nodes, ..self.clone() }
+    }
+
     /// Where Grad-CAM looks unless told otherwise: the last convolution that leads to the logits, after the batch norm,
-    /// join and ReLU that may follow it.
+    /// join and ReLU (or other function) that may follow it.
     ///
     /// # Errors
     /// [`Error::Unsupported`] when the network has no convolution.
     pub fn last_convolution(&self) -> Result<NodeId> {
-        let mut leads_to_logits = vec![false; self.nodes.len()];
-        leads_to_logits[self.output.0] = true;
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            if leads_to_logits[index] {
-                node.inputs.iter().for_each(|input| leads_to_logits[input.0] = true);
-            }
-        }
+        let leads_to_logits = self.leads_to(self.output);
         let on_the_way = |id: &NodeId| leads_to_logits[id.0];
         let is_convolution = |id: &NodeId| matches!(self.node(*id).layer, Layer::Convolution(_));
         let mut backwards = (0..self.nodes.len()).rev().map(NodeId);
@@ -183,8 +227,8 @@ impl Network {
         };
         while let Some(reader) = self.readers(last).find(|id| on_the_way(id)) {
             match self.node(reader).layer {
-                Layer::Relu => return Ok(reader),
-                Layer::BatchNorm(_) | Layer::Sum | Layer::Concatenation => last = reader,
+                Layer::Relu | Layer::Function(_) => return Ok(reader),
+                Layer::BatchNorm(_) | Layer::Sum | Layer::Concatenation { .. } => last = reader,
                 _ => break,
             }
         }

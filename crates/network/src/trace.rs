@@ -123,10 +123,10 @@ impl<'n> Trace<'n> {
         &self.outputs[id.0]
     }
 
-    /// What everything recorded takes, in bytes. Layers that only rename their input (flatten, dropout) share it.
+    /// What everything recorded takes, in bytes. Layers that only rename their input (flatten, reshape, dropout) share it.
     pub fn bytes(&self) -> usize {
         let activations = self.network.nodes.iter().zip(&self.outputs);
-        let stored = activations.filter(|(node, _)| !matches!(node.layer, Layer::Flatten | Layer::Dropout));
+        let stored = activations.filter(|(node, _)| !node.layer.renames());
         let activations: usize =
             stored.map(|(_, output)| output.dims().iter().product::<usize>() * output.dtype().size()).sum();
         let switches = self.switches.iter().flatten();
@@ -212,10 +212,10 @@ impl<'n> Trace<'n> {
                     vec![rule.pooling(&step, upstream)?]
                 }
                 Layer::BatchNorm(_) => vec![rule.batch_norm(&step, upstream)?],
-                Layer::Softmax => vec![rule.softmax(&step, upstream)?],
+                Layer::Softmax { .. } => vec![rule.softmax(&step, upstream)?],
                 Layer::Sum => rule.sum(&step, upstream)?,
-                // These only move values about: there is nothing to choose.
-                Layer::Input | Layer::Flatten | Layer::Dropout | Layer::Concatenation => step.gradients(upstream),
+                // No rule differs from the gradient here: most of these only move values about.
+                _ => step.gradients(upstream),
             };
             for (input, gradient) in nodes[index].inputs.iter().zip(handed_back).filter(|(input, _)| depends[input.0]) {
                 let sum = match arrived[input.0].take() {

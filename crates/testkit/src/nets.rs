@@ -69,7 +69,8 @@ pub fn branches(device: &Device, dtype: DType) -> Network {
     let mut net = NetworkBuilder::new();
     let input = net.input();
     let mut add = |name, layer, inputs: &[NodeId]| net.add(name, layer, inputs).expect("a fixed network builds");
-    let average = AveragePool { kernel: [3, 2], stride: [1, 2], padding: [1, 1], count_include_pad: true };
+    let average =
+        AveragePool { kernel: [3, 2], stride: [1, 2], padding: [1, 1], count_include_pad: true, ceil_mode: false };
     let max = MaxPool { kernel: [3, 3], stride: [2, 2], padding: [1, 1], dilation: [1, 1], ceil_mode: true };
 
     let stem = draw.convolution([8, 3, 3, 3]).with_stride([2, 1]).with_padding([1, 0]);
@@ -84,11 +85,11 @@ pub fn branches(device: &Device, dtype: DType) -> Network {
     let all = add("average_all", Layer::AveragePool(average), &[sum_relu]);
     let inside = AveragePool { count_include_pad: false, ..average };
     let inside = add("average_inside", Layer::AveragePool(inside), &[sum_relu]);
-    let join = add("join", Layer::Concatenation, &[all, inside]);
+    let join = add("join", Layer::Concatenation { axis: 1 }, &[all, inside]);
     let max = add("max", Layer::MaxPool(max), &[join]);
     let depthwise = draw.convolution([16, 1, 1, 2]).with_groups(16);
     let depthwise = add("depthwise", Layer::Convolution(depthwise), &[max]);
-    let softmax = add("softmax", Layer::Softmax, &[depthwise]);
+    let softmax = add("softmax", Layer::Softmax { axis: 1 }, &[depthwise]);
     let last = add("last", Layer::Convolution(draw.convolution([6, 16, 2, 2])), &[softmax]);
     let last_relu = add("last_relu", Layer::Relu, &[last]);
     let pool = add("pool", Layer::AdaptiveAveragePool(AdaptiveAveragePool::new([1, 1])), &[last_relu]);

@@ -4,8 +4,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burnsight_core::{Classifier, Differentiable, Target};
 use burnsight_network::{
-    Activation, AdaptiveAveragePool, AveragePool, BatchNorm, Convolution, ExactGradient, Layer, Linear, MaxPool,
-    Network, NetworkBuilder,
+    Activation, AdaptiveAveragePool, AveragePool, BatchNorm, Convolution, ExactGradient, Function, Layer, LayerNorm,
+    Linear, MaxPool, Network, NetworkBuilder,
 };
 use burnsight_testkit::{
     nets::{self, Draw},
@@ -93,13 +93,15 @@ fn max_pools() {
 
 #[test]
 fn average_pools() {
-    let pool = AveragePool { kernel: [3, 3], stride: [2, 2], padding: [1, 1], count_include_pad: true };
+    let pool =
+        AveragePool { kernel: [3, 3], stride: [2, 2], padding: [1, 1], count_include_pad: true, ceil_mode: false };
     for (what, layer, shape) in [
         ("side by side", AveragePool::new(2), [2, 6, 5]),
         ("padding counts", pool, [2, 7, 6]),
         ("padding does not count", AveragePool { count_include_pad: false, ..pool }, [2, 7, 6]),
         ("overlapping, asymmetrical", AveragePool { kernel: [2, 4], stride: [1, 3], ..pool }, [2, 4, 9]),
         ("columns left over", AveragePool { padding: [0, 0], ..pool }, [2, 6, 8]),
+        ("ceil mode", AveragePool { ceil_mode: true, padding: [0, 0], ..pool }, [2, 6, 8]),
     ] {
         for precision in LINEAR {
             check_map(precision, what, Layer::AveragePool(layer), shape);
@@ -141,9 +143,9 @@ fn linear_layers() {
 fn curved_layers() {
     check_map(DOUBLE, "relu on a map", Layer::Relu, [3, 4, 2]);
     check_vector(DOUBLE, "relu on a vector", Layer::Relu, [3, 4, 2]);
-    check_map(DOUBLE, "softmax over channels", Layer::Softmax, [3, 4, 2]);
+    check_map(DOUBLE, "softmax over channels", Layer::Softmax { axis: 1 }, [3, 4, 2]);
     // A softmax at the very end would be set aside.
-    let softmax = [("flatten", Layer::Flatten), ("softmax", Layer::Softmax), ("keep", Layer::Dropout)];
+    let softmax = [("flatten", Layer::Flatten), ("softmax", Layer::Softmax { axis: 1 }), ("keep", Layer::Relu)];
     check(DOUBLE, "softmax over features", &nets::chain(softmax), [3, 4, 2]);
 }
 
@@ -168,7 +170,12 @@ fn joined(join: Layer, vectors: bool) -> Network {
 fn joins() {
     for vectors in [false, true] {
         check(DOUBLE, &format!("sum, vectors: {vectors}"), &joined(Layer::Sum, vectors), [3, 4, 2]);
-        check(DOUBLE, &format!("concatenation, vectors: {vectors}"), &joined(Layer::Concatenation, vectors), [3, 4, 2]);
+        check(
+            DOUBLE,
+            &format!("concatenation, vectors: {vectors}"),
+            &joined(Layer::Concatenation { axis: 1 }, vectors),
+            [3, 4, 2],
+        );
     }
 }
 
@@ -259,6 +266,15 @@ enum Kind {
         stride: [usize; 2],
         padding: [usize; 2],
         count_include_pad: bool,
+        ceil_mode: bool,
+    },
+    LayerNorm {
+        weight: Vec<f64>,
+        bias: Vec<f64>,
+        epsilon: f64,
+    },
+    Function {
+        function: String,
     },
     AdaptiveAveragePool {
         output_size: [usize; 2],
@@ -285,13 +301,46 @@ impl Kind {
             Self::MaxPool { kernel, stride, padding, dilation, ceil_mode } => {
                 Layer::MaxPool(MaxPool { kernel, stride, padding, dilation, ceil_mode })
             }
-            Self::AveragePool { kernel, stride, padding, count_include_pad } => {
-                Layer::AveragePool(AveragePool { kernel, stride, padding, count_include_pad })
+            Self::AveragePool { kernel, stride, padding, count_include_pad, ceil_mode } => {
+                Layer::AveragePool(AveragePool { kernel, stride, padding, count_include_pad, ceil_mode })
             }
+            Self::LayerNorm { ref weight, ref bias, epsilon } => {
+                let [weight, bias] = [weight, bias].map(|numbers| tensor(numbers, [numbers.len()], dtype));
+                Layer::LayerNorm(LayerNorm { weight, bias, epsilon })
+            }
+            Self::Function { ref function } => Layer::Function(named(function)),
             Self::AdaptiveAveragePool { output_size } => {
                 Layer::AdaptiveAveragePool(AdaptiveAveragePool::new(output_size))
             }
         }
+    }
+}
+
+/// The function of a name in `fixtures/layers.py`, with the settings there.
+fn named(function: &str) -> Function {
+    match function {
+        "sigmoid" => Function::Sigmoid,
+        "tanh" => Function::Tanh,
+        "gelu" => Function::Gelu,
+        "gelu_tanh" => Function::GeluTanh,
+        "silu" => Function::Silu,
+        "hard_swish" => Function::HardSwish,
+        "hard_sigmoid" => Function::HardSigmoid { slope: 1.0 / 6.0, offset: 0.5 },
+        "clip" => Function::Clip { lowest: 0.0, highest: 6.0 },
+        "leaky_relu" => Function::LeakyRelu(0.1),
+        "elu" => Function::Elu(0.7),
+        "mish" => Function::Mish,
+        "softplus" => Function::Softplus,
+        "erf" => Function::Erf,
+        "exp" => Function::Exp,
+        "log" => Function::Log,
+        "sqrt" => Function::Sqrt,
+        "square" => Function::Power(2.0),
+        "power" => Function::Power(-0.75),
+        "reciprocal" => Function::Reciprocal,
+        "negate" => Function::Negate,
+        "absolute" => Function::Absolute,
+        other => panic!("no function of the name {other}"),
     }
 }
 
@@ -303,7 +352,10 @@ fn as_in_torch() {
         cases.iter().flat_map(|case| [(DType::F64, 1e-12), (DType::F32, 1e-6)].map(|precision| (case, precision)))
     {
         let name = &case.name;
-        let network = nets::chain([("layer", case.layer.layer(dtype)), ("flatten", Layer::Flatten)]);
+        // A sigmoid at the very end would be set aside.
+        let keep = Layer::Transpose { axes: vec![0, 1] };
+        let layers = [("layer", case.layer.layer(dtype)), ("flatten", Layer::Flatten), ("keep", keep)];
+        let network = nets::chain(layers);
         let images = tensor(&case.input, case.shape, dtype);
         let trace = network.record(images.clone()).unwrap();
         let dims = trace.logits().dims();

@@ -308,7 +308,7 @@ fn a_trailing_softmax_is_set_aside() {
     net.then("flatten", Layer::Flatten).unwrap();
     let logits = net.then("logits", Layer::Linear(draw().linear([2, 6]))).unwrap();
     net.then("unused", Layer::Relu).unwrap();
-    net.add("probabilities", Layer::Softmax, &[logits]).unwrap();
+    net.add("probabilities", Layer::Softmax { axis: 1 }, &[logits]).unwrap();
     let network = net.build().unwrap();
     assert_eq!(network.trailing_softmax(), Some("probabilities"));
     assert_eq!((network.output(), network.nodes().len()), (logits, 3));
@@ -379,7 +379,7 @@ fn the_last_convolution_includes_what_follows_it() {
     let mut net = NetworkBuilder::new();
     let input = net.input();
     let branches = ["left", "right"].map(|name| net.add(name, convolution([4, 3, 1, 1]), &[input]).unwrap());
-    net.add("join", Layer::Concatenation, &branches).unwrap();
+    net.add("join", Layer::Concatenation { axis: 1 }, &branches).unwrap();
     let relu = net.then("relu", Layer::Relu).unwrap();
     net.add("aside", convolution([2, 8, 1, 1]), &[relu]).unwrap();
     net.add("flatten", Layer::Flatten, &[relu]).unwrap();
@@ -454,8 +454,8 @@ fn impossible_layers_are_refused() {
         (&[], Layer::Convolution(Convolution { bias: Some(tensor(3)), ..conv() }), "bias"),
         (&[], Layer::Convolution(conv().with_dilation([6, 1])), "window of 13"),
         (&vector, Layer::Convolution(conv()), "needs a map"),
-        (&[], Layer::Linear(draw().linear([2, 297])), "vector of 297"),
-        (&vector, Layer::Linear(draw().linear([2, 5])), "vector of 5"),
+        (&[], Layer::Linear(draw().linear([2, 297])), "takes 297 features"),
+        (&vector, Layer::Linear(draw().linear([2, 5])), "takes 5 features"),
         (&vector, Layer::Linear(Linear { bias: Some(tensor(3)), ..draw().linear([2, 297]) }), "bias"),
         (&[], Layer::MaxPool(MaxPool { stride: [1, 0], ..pool }), "stride [1, 0]"),
         (&[], Layer::MaxPool(MaxPool { padding: [2, 0], ..pool }), "padding [2, 0]"),
@@ -473,7 +473,7 @@ fn impossible_layers_are_refused() {
         let error = nets::chain(layers).record(pictures()).expect_err(expected).to_string();
         assert!(error.contains("bad") && error.contains(expected), "{error}");
     }
-    for (join, expected) in [(Layer::Sum, "added"), (Layer::Concatenation, "beyond the channels")] {
+    for (join, expected) in [(Layer::Sum, "added"), (Layer::Concatenation { axis: 1 }, "beyond the axis")] {
         let mut net = NetworkBuilder::new();
         let left = net.then("left", convolution([3, 3, 3, 3])).unwrap();
         net.add("join", join, &[left, net.input()]).unwrap();

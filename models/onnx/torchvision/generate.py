@@ -7,7 +7,7 @@ FOLDER/NAME.safetensors: `picture` [2, 3, h, w], `logits` (onnxruntime, f32), `g
 f32) and `gradient_f64` (torch, f64).
 
 Random weights alone would make a poor test: activations of deep networks die out or explode. Batch norms therefore get the
-statistics of some noise first, and classes are those that the network gives the highest score.
+statistics of some noise first, layers that start at zero are drawn, and classes are those with the highest score.
 """
 import argparse
 import copy
@@ -28,14 +28,23 @@ def network(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     more = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     model = torchvision.models.get_model(name, weights=None, **more)
+    # Some heads start at zero, and would make every gradient zero.
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and not module.weight.any():
+            torch.nn.init.normal_(module.weight, std=0.02)
     # One pass over noise sets the running statistics; a mean over all passes, so that one is enough.
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
     model.train()
     with torch.no_grad():
-        model(torch.randn(4, 3, size(name), size(name)))
+        model(pictures(name, 4))
     return model.eval()
+
+
+def pictures(name: str, count: int) -> torch.Tensor:
+    """Smooth noise: neighbouring windows agree, as they do in photographs."""
+    return torch.nn.functional.interpolate(torch.randn(count, 3, 28, 28), size=size(name), mode="bicubic")
 
 
 def size(name: str) -> int:
@@ -51,8 +60,7 @@ def gradient(model, picture, classes):
 def generate(name: str, folder: pathlib.Path, exporter: str, batch: str) -> None:
     started = time.time()
     model = network(name)
-    # Half the size of noise: a picture is smooth, so that neighbouring windows agree, as they do in photographs.
-    picture = torch.nn.functional.interpolate(torch.randn(2, 3, 28, 28), size=size(name), mode="bicubic")
+    picture = pictures(name, 2)
     path = folder / f"{name}.onnx"
     options = {"input_names": ["input"], "output_names": ["logits"]}
     if exporter == "torchscript":

@@ -29,9 +29,11 @@ impl BatchNorm {
                 return Err(format!("its {name} has shape {:?}, its weight has {channels} channels", tensor.dims()));
             }
         }
-        match input.first() {
-            Some(first) if *first == channels => Ok(input.to_vec()),
-            _ => Err(format!("it takes {channels} channels, its input has shape {input:?}")),
+        match *input {
+            [first] | [first, _, _] if first == channels => Ok(input.to_vec()),
+            _ => Err(format!(
+                "it takes {channels} channels, its input of shape {input:?} is no vector or map of so many"
+            )),
         }
     }
 
@@ -47,6 +49,7 @@ impl BatchNorm {
         match input {
             Activation::Vector(x) => Activation::Vector(x * scale.unsqueeze() + shift.unsqueeze()),
             Activation::Map(x) => Activation::Map(x * per_channel(scale) + per_channel(shift)),
+            other => unreachable!("shapes were checked, yet {:?} arrived", other.dims()),
         }
     }
 
@@ -55,6 +58,7 @@ impl BatchNorm {
         match upstream {
             Activation::Vector(g) => Activation::Vector(g * scale.unsqueeze()),
             Activation::Map(g) => Activation::Map(g * per_channel(scale)),
+            other => unreachable!("shapes were checked, yet {:?} arrived", other.dims()),
         }
     }
 }

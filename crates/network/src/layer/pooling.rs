@@ -82,17 +82,19 @@ pub struct AveragePool {
     pub padding: [usize; 2],
     /// Whether those zeros count in the mean.
     pub count_include_pad: bool,
+    /// Whether windows that reach beyond the border count too.
+    pub ceil_mode: bool,
 }
 
 impl AveragePool {
     /// Square windows side by side.
     pub fn new(size: usize) -> Self {
-        Self { kernel: [size; 2], stride: [size; 2], padding: [0, 0], count_include_pad: true }
+        Self { kernel: [size; 2], stride: [size; 2], padding: [0, 0], count_include_pad: true, ceil_mode: false }
     }
 
     pub(super) fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
-        let Self { kernel, stride, padding, .. } = *self;
-        let window = Window { kernel, stride, padding, dilation: [1, 1], ceil_mode: false };
+        let Self { kernel, stride, padding, ceil_mode, .. } = *self;
+        let window = Window { kernel, stride, padding, dilation: [1, 1], ceil_mode };
         let [channels, height, width] = as_map(input)?;
         let [rows, columns] = window.places([height, width])?;
         window.check_pool_padding()?;
@@ -103,12 +105,14 @@ impl AveragePool {
         let options = AvgPoolOptions::new(self.kernel)
             .with_stride(self.stride)
             .with_padding(self.padding)
-            .with_count_include_pad(self.count_include_pad);
+            .with_count_include_pad(self.count_include_pad)
+            .with_ceil_mode(self.ceil_mode);
         avg_pool2d(input, options)
     }
 
     pub(super) fn backward(&self, input: Tensor<4>, upstream: Tensor<4>) -> Tensor<4> {
-        avg_pool2d_backward(input, upstream, self.kernel, self.stride, self.padding, self.count_include_pad, false)
+        let Self { kernel, stride, padding, count_include_pad, ceil_mode } = *self;
+        avg_pool2d_backward(input, upstream, kernel, stride, padding, count_include_pad, ceil_mode)
     }
 }
 
