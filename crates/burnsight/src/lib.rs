@@ -6,6 +6,7 @@ pub use burnsight_core::{
     MicroBatcher, Moments, Provenance, Result, Row, Score, Seed, Target, read,
 };
 pub use burnsight_device as device;
+pub use burnsight_module as module;
 pub use burnsight_network as network;
 
 #[cfg(feature = "deconvnet")]

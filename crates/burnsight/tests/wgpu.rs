@@ -7,7 +7,7 @@ use burnsight::{
     Attributor, Classifier, DeconvNet, GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, SmoothGrad,
     SmoothGradConfig, Target, VanillaGradient, device, network::Network,
 };
-use burnsight_testkit::{nets, relative_l2, values};
+use burnsight_testkit::{Residual, nets, relative_l2, values};
 
 fn open() -> [Device; 2] {
     [device::open("flex").unwrap(), device::open("wgpu").unwrap()]
@@ -50,6 +50,23 @@ fn a_chain_agrees() {
 #[test]
 fn branches_agree() {
     agree(nets::branches);
+}
+
+/// A Burn module that calls our ReLU: an operation with a backward of its own, compiled for each backend.
+#[test]
+fn rules_on_a_module_agree() {
+    let compute = |device: &Device| {
+        let model = Residual::with_network([13, 17], device).0.into_model();
+        let images = nets::pictures([2, 3, 13, 17], device, DType::F32);
+        let guided = GuidedBackprop.attribute(&model, images.clone(), &Target::Classes(vec![1, 2])).unwrap().map;
+        let deconvnet = DeconvNet.attribute(&model, images, &Target::Classes(vec![1, 2])).unwrap().map;
+        [values(guided), values(deconvnet)]
+    };
+    let [flex, wgpu] = open();
+    for (on_flex, on_wgpu) in compute(&flex).iter().zip(compute(&wgpu)) {
+        let difference = relative_l2(&on_wgpu, on_flex);
+        assert!(difference < 1e-3, "relative L2 {difference}");
+    }
 }
 
 #[test]

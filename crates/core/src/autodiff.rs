@@ -1,14 +1,16 @@
 //! Any Burn model as a `Differentiable`.
 
+use std::{any::Any, rc::Rc};
+
 use burn::{module::Module, tensor::Tensor};
 
-use crate::{Classifier, Differentiable, Error, InputGradient, Result, Target, check_images};
+use crate::{Classifier, Differentiable, Error, InputGradient, Result, Target, check_images, hooks::with_hooks};
 
 /// A user's own Burn model, differentiated by Burn's autodiff.
 ///
-/// Every gradient, sampling and perturbation method works on it. Methods that change the rules of the reverse pass
-/// (DeconvNet, guided backpropagation, Grad-CAM …) need to see the layers: describe the model as a `burnsight-network`
-/// `Network` for those.
+/// Every gradient, sampling and perturbation method works on it as it is. DeconvNet, guided backpropagation, Grad-CAM
+/// and guided Grad-CAM work if the model calls the functions of `burnsight-module`. Methods with rules for other layers
+/// need to see the layers: describe the model as a `burnsight-network` `Network` for those.
 #[derive(Debug, Clone)]
 pub struct AutodiffModel<F> {
     forward: F,
@@ -24,17 +26,63 @@ impl<F: Fn(Tensor<4>) -> Tensor<2>> AutodiffModel<F> {
         Self { forward }
     }
 
-    fn run(&self, images: Tensor<4>) -> Result<Tensor<2>> {
+    /// The target's score and its gradient with respect to a tensor of the forward pass, for methods that need more
+    /// than [`Differentiable::gradient`].
+    ///
+    /// During the forward pass `hooks` are in reach of what the model calls, by [`hooks`](crate::hooks). After it,
+    /// `tensor` says which tensor to differentiate with respect to: a tracked leaf, either `images` themselves or one that
+    /// the hooks put in.
+    ///
+    /// # Shapes
+    /// - images: `[n, c, h, w]`, tracked or not
+    /// - returns: as [`Differentiable::gradient`], but the gradient is shaped as the tensor
+    ///
+    /// # Errors
+    /// As [`Differentiable::gradient`], and those of `tensor`.
+    pub fn gradient_with(
+        &self,
+        images: Tensor<4>,
+        target: &Target,
+        hooks: Option<Rc<dyn Any>>,
+        tensor: impl FnOnce() -> Result<Tensor<4>>,
+    ) -> Result<InputGradient> {
+        let logits = self.run(images, hooks)?;
+        let tensor = tensor();
+        if !logits.is_tracked() {
+            tensor?;
+            return Err(Error::model("closure", NOT_FOLLOWED));
+        }
+        // The backward must run even when something is refused, or the recorded forward would leak.
+        let pinned = target.pin(&logits.clone().inner());
+        let score = pinned.and_then(|pinned| Ok((pinned.score(logits.clone().inner())?, pinned)));
+        let cotangent = match &score {
+            Ok((score, _)) => score.cotangent.clone(),
+            Err(_) => logits.clone().inner().zeros_like(),
+        };
+        let gradients = (logits * cotangent.autodiff()).sum().backward();
+        let (tensor, (score, target)) = (tensor?, score?);
+        let gradient = tensor.grad(&gradients).ok_or_else(|| Error::model("closure", NOT_FOLLOWED))?;
+        Ok(InputGradient { gradient, scores: score.values, target })
+    }
+
+    fn run(&self, images: Tensor<4>, hooks: Option<Rc<dyn Any>>) -> Result<Tensor<2>> {
         check_images(&images)?;
         let [count, ..] = images.dims();
-        let logits = (self.forward)(images);
-        if logits.dims()[0] != count || logits.dims()[1] == 0 {
-            let problem = format!("{:?} came back for {count} pictures: expected [{count}, classes]", logits.dims());
+        let logits = with_hooks(hooks, || (self.forward)(images));
+        let [rows, classes] = logits.dims();
+        if rows != count || classes == 0 {
+            if logits.is_tracked() {
+                logits.sum().backward(); // frees what was recorded
+            }
+            let problem = format!("[{rows}, {classes}] came back for {count} pictures: expected [{count}, classes]");
             return Err(Error::model("closure", problem));
         }
         Ok(logits)
     }
 }
+
+const NOT_FOLLOWED: &str =
+    "its logits do not depend on the pictures, or the watched tensor, by operations that autodiff can follow";
 
 impl AutodiffModel<()> {
     /// Takes a Burn module and the name of its forward function, and puts the module into evaluation mode.
@@ -52,31 +100,14 @@ impl AutodiffModel<()> {
 impl<F: Fn(Tensor<4>) -> Tensor<2>> Classifier for AutodiffModel<F> {
     fn logits(&self, images: Tensor<4>) -> Result<Tensor<2>> {
         // Not tracked: a recorded forward that no backward follows is never freed by Burn.
-        Ok(self.run(images.inner())?.inner())
+        Ok(self.run(images.inner(), None)?.inner())
     }
 }
 
 impl<F: Fn(Tensor<4>) -> Tensor<2>> Differentiable for AutodiffModel<F> {
     fn gradient(&self, images: Tensor<4>, target: &Target) -> Result<InputGradient> {
         let images = images.inner().autodiff().require_grad();
-        let logits = self.run(images.clone())?;
-        if !logits.is_tracked() {
-            let problem = "its logits do not depend on the pictures by operations that autodiff can follow";
-            return Err(Error::model("closure", problem));
-        }
-        // The backward must run even when the target is refused, or the recorded forward would leak.
-        let pinned = target.pin(&logits.clone().inner());
-        let score = pinned.and_then(|pinned| Ok((pinned.score(logits.clone().inner())?, pinned)));
-        let cotangent = match &score {
-            Ok((score, _)) => score.cotangent.clone(),
-            Err(_) => logits.clone().inner().zeros_like(),
-        };
-        let gradients = (logits * cotangent.autodiff()).sum().backward();
-        let (score, target) = score?;
-        let gradient = images.grad(&gradients).ok_or_else(|| {
-            Error::model("closure", "its logits do not depend on the pictures, so nothing can be attributed")
-        })?;
-        Ok(InputGradient { gradient, scores: score.values, target })
+        self.gradient_with(images.clone(), target, None, || Ok(images))
     }
 }
 

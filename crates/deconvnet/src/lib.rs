@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod module;
+
 use burn::tensor::Tensor;
 use burnsight_core::{Attribution, Attributor, Result, Target};
 use burnsight_network::{Activation, BackwardRule, Network, Step, Trace, TraceAttributor};

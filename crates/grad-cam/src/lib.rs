@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod module;
+
 use burn::tensor::{
     Tensor,
     activation::relu,
@@ -59,11 +61,14 @@ impl GradCam {
         let places = trace.places(layer)?;
         let activation = places.to_map(trace.activation(layer).clone());
         let Backward { arrived, scores, target } = trace.explain_layer(target, &ExactGradient, layer)?;
-        let gradient = places.to_map(arrived);
-        let weights = gradient.mean_dim(3).mean_dim(2); // α: [n, k, 1, 1]
-        let map = relu((activation * weights).sum_dim(1));
-        Ok((map, scores, target))
+        Ok((weigh(activation, places.to_map(arrived)), scores, target))
     }
+}
+
+/// The channels of a layer, weighted by how much the score depends on each: `[n, k, h', w']` twice to `[n, 1, h', w']`.
+fn weigh(activation: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
+    let weights = gradient.mean_dim(3).mean_dim(2); // α: [n, k, 1, 1]
+    relu((activation * weights).sum_dim(1))
 }
 
 /// Enlarges a map bilinearly, pixel centres at half-integers (torch's `align_corners=False`).

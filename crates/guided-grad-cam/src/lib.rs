@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod module;
+
 use burn::tensor::Tensor;
 use burnsight_core::{Attribution, Attributor, Provenance, Result, Target};
 use burnsight_grad_cam::GradCam;
@@ -32,9 +34,13 @@ impl TraceAttributor for GuidedGradCam {
     fn attribute_trace(&self, trace: &Trace<'_>, target: &Target) -> Result<Attribution> {
         let guided = GuidedBackprop.attribute_trace(trace, target)?;
         let cam = self.grad_cam.attribute_trace(trace, target)?;
-        let provenance = Provenance { method: Self::NAME.into(), ..cam.provenance };
-        Ok(Attribution { map: guided.map * cam.map, provenance, ..guided })
+        Ok(product(guided, cam))
     }
+}
+
+fn product(guided: Attribution, cam: Attribution) -> Attribution {
+    let provenance = Provenance { method: GuidedGradCam::NAME.into(), ..cam.provenance };
+    Attribution { map: guided.map * cam.map, provenance, ..guided }
 }
 
 impl Attributor<Network> for GuidedGradCam {

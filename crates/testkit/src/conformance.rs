@@ -16,7 +16,7 @@ const TOLERANCE: f64 = 1e-5;
 ///
 /// # Panics
 /// With a sentence about what broke.
-pub fn conformance<M: Classifier + ?Sized>(attributor: &impl Attributor<M>, model: &M, images: Tensor<4>) {
+pub fn conformance<M: Classifier + ?Sized>(attributor: &(impl Attributor<M> + ?Sized), model: &M, images: Tensor<4>) {
     let [count, channels, height, width] = images.dims();
     assert!(count >= 2 && height != width, "conformance needs several pictures that are not square");
     let logits = model.logits(images.clone()).expect("the model takes the pictures");

@@ -12,7 +12,7 @@ use crate::{
     shapes::{CLASSES, Shape, to_tensor},
 };
 
-const STEPS: usize = 300;
+const STEPS: usize = 400;
 const BATCH: usize = 36;
 const RATE: f64 = 0.2;
 
@@ -23,12 +23,14 @@ pub fn train(device: &Device) -> ShapeNet {
     let mut net = ShapeNet::new(CLASSES.len(), &device);
     let loss = CrossEntropyLossConfig::new().init(&device);
     let mut random = StdRng::seed_from_u64(0);
-    for _ in 0..STEPS {
+    for step in 0..STEPS {
         let shapes = Shape::draw_many(BATCH, &mut random);
         let classes: Vec<i64> = shapes.iter().map(|shape| shape.class as i64).collect();
         let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &device);
         let gradients = loss.forward(net.forward(to_tensor(&shapes, &device)), classes).backward();
-        net = net.map(&mut Descent { gradients });
+        // Large steps first, small ones at the end.
+        let rate = RATE * (1.0 - step as f64 / STEPS as f64);
+        net = net.map(&mut Descent { gradients, rate });
     }
     net
 }
@@ -36,6 +38,7 @@ pub fn train(device: &Device) -> ShapeNet {
 /// One step downhill for every weight that has a gradient.
 struct Descent {
     gradients: Gradients,
+    rate: f64,
 }
 
 impl ModuleMapper for Descent {
@@ -43,7 +46,7 @@ impl ModuleMapper for Descent {
         let (id, value, mapper) = weight.consume();
         let gradient = value.is_require_grad().then(|| value.grad_remove(&mut self.gradients)).flatten();
         let moved = match gradient {
-            Some(gradient) => (value.inner() - gradient * RATE).autodiff().require_grad(),
+            Some(gradient) => (value.inner() - gradient * self.rate).autodiff().require_grad(),
             None => value,
         };
         Param::from_mapped_value(id, moved, mapper)
