@@ -37,6 +37,22 @@ pub enum ModelsCommand {
     /// They go to the platform's cache folder, or to that of the environment variable BURNSIGHT_CACHE, and are checked by
     /// SHA-256. A download that was interrupted goes on where it was.
     Fetch(FetchArguments),
+    /// Print a model's layers, shapes and parameters, and which methods work on it
+    Inspect(InspectArguments),
+}
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// A model's name, or a file: .onnx, .safetensors or .pth
+    #[arg(value_name = "NAME|FILE")]
+    pub model: PathBuf,
+    /// Size of the model's input, in pixels, for ONNX files that leave it open
+    #[arg(long, value_name = "N|WxH")]
+    pub size: Option<Size>,
+    /// Where to compute (see `burnsight devices`)
+    #[arg(long, value_name = "NAME", default_value = default_device())]
+    pub device: String,
 }
 
 /// What to fetch, and from where.
@@ -57,8 +73,8 @@ pub struct FetchArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArguments {
-    /// The model to explain (see `burnsight models`)
-    #[arg(long, value_name = "NAME", default_value = zoo::BUILT_IN)]
+    /// The model to explain: a name (see `burnsight models`), or any classifier as an ONNX file
+    #[arg(long, value_name = "NAME|FILE.onnx", default_value = zoo::BUILT_IN)]
     pub model: String,
     /// Explain the VGG in this file instead: .safetensors, or .pth of torch's save
     #[arg(long, value_name = "FILE", conflicts_with = "model")]

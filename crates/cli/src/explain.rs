@@ -3,7 +3,8 @@
 mod report;
 
 use std::{
-    collections::HashMap,
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
     io::{Write, stdout},
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
@@ -46,6 +47,8 @@ struct Job<'a> {
     /// The class to explain; `None` for each picture's own top class.
     class: Option<usize>,
     against: Option<usize>,
+    /// Methods that do not work on this model. Only what was asked for by name is an error then.
+    left_out: RefCell<BTreeSet<&'static str>>,
     progress: ProgressBar,
 }
 
@@ -79,7 +82,8 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     let steps: usize = methods.iter().map(|method| 1 + (method.samples)(&settings)).sum();
     progress.set_length((steps * pictures.len()) as u64);
     progress.enable_steady_tick(Duration::from_millis(200));
-    let job = Job { arguments, methods, settings, model, device, class, against, progress };
+    let left_out = RefCell::default();
+    let job = Job { arguments, methods, settings, model, device, class, against, left_out, progress };
     job.explain_all(&pictures)
 }
 
@@ -128,7 +132,13 @@ impl Job<'_> {
         let mut cells = Vec::new();
         for method in &self.methods {
             let context = || format!("{}, {}", path.display(), method.name);
-            let attribution = (method.explain)(&self.settings, &trace, &question.target()).with_context(context)?;
+            let attribution = match (method.explain)(&self.settings, &trace, &question.target()) {
+                Err(Error::Unsupported { problem, .. }) if !self.asked_for(method) => {
+                    self.leave_out(method, &problem);
+                    continue;
+                }
+                attribution => attribution.with_context(context)?,
+            };
             let map = SaliencyMap::of(&attribution, 0).with_context(context)?;
             let drawing = (method.style)().draw(&map)?;
             let overlay = drawing.over(&picture.rgb, prepared.view)?;
@@ -154,6 +164,19 @@ impl Job<'_> {
         }
         let caption = [vec![name], question.caption()].concat();
         Ok(MontageRow { picture: thumbnail(&picture.rgb), caption, cells })
+    }
+
+    /// Whether a method was named, rather than chosen by default or `all`.
+    fn asked_for(&self, method: &Method) -> bool {
+        self.arguments.methods.iter().any(|name| name == method.name)
+    }
+
+    /// Says once that a method does not work on the model.
+    fn leave_out(&self, method: &Method, problem: &str) {
+        self.progress.inc(1);
+        if self.left_out.borrow_mut().insert(method.name) {
+            self.progress.suspend(|| eprintln!("note: {} left out: {problem}", method.name));
+        }
     }
 
     fn write_raw(&self, folder: &Path, name: &str, map: &SaliencyMap) -> Result<()> {
@@ -183,7 +206,9 @@ impl Job<'_> {
 
     fn write_comparison(&self, rows: Vec<MontageRow>, explained: usize) -> Result<()> {
         let shown = rows.len();
-        let methods = self.methods.iter().map(|method| method.name.to_string()).collect();
+        let left_out = self.left_out.borrow();
+        let shown_methods = self.methods.iter().filter(|method| !left_out.contains(method.name));
+        let methods = shown_methods.map(|method| method.name.to_string()).collect();
         let path = self.arguments.out.join("comparison.png");
         output::png(&path, &Montage { cell: CELL, methods, rows }.render()?)?;
         let mut out = stdout().lock();

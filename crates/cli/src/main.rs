@@ -2,6 +2,7 @@
 
 mod arguments;
 mod explain;
+mod inspect;
 mod methods;
 mod model;
 mod output;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Command::Methods => tables::methods(),
         Command::Models { command: None | Some(ModelsCommand::List) } => tables::models(),
         Command::Models { command: Some(ModelsCommand::Fetch(arguments)) } => model::fetch(&arguments),
+        Command::Models { command: Some(ModelsCommand::Inspect(arguments)) } => inspect::run(&arguments),
         Command::Devices => tables::devices(),
     };
     match result {

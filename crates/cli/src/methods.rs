@@ -17,6 +17,8 @@ pub struct Method {
     pub paper: &'static str,
     /// Whether the chapter demonstrates it: the default choice.
     pub in_chapter: bool,
+    /// Whether it hands back something of its own at ReLUs, and the gradient everywhere else.
+    pub replaces_relu: bool,
     /// How its maps are drawn.
     pub style: fn() -> Style,
     /// How many changed pictures it looks at, for the progress bar.
@@ -61,6 +63,7 @@ pub const METHODS: [Method; 7] = [
         cost: "1 backward",
         paper: "Simonyan et al. 2013",
         in_chapter: true,
+        replaces_relu: false,
         style: Style::sequential,
         samples: none,
         explain: |_, trace, target| VanillaGradient.attribute_trace(trace, target),
@@ -71,6 +74,7 @@ pub const METHODS: [Method; 7] = [
         cost: "1 backward",
         paper: "Shrikumar et al. 2016",
         in_chapter: false,
+        replaces_relu: false,
         style: Style::diverging,
         samples: none,
         explain: |_, trace, target| InputXGradient.attribute_trace(trace, target),
@@ -81,6 +85,7 @@ pub const METHODS: [Method; 7] = [
         cost: "1 backward",
         paper: "Zeiler & Fergus 2014",
         in_chapter: true,
+        replaces_relu: true,
         style: own_colors,
         samples: none,
         explain: |_, trace, target| DeconvNet.attribute_trace(trace, target),
@@ -91,6 +96,7 @@ pub const METHODS: [Method; 7] = [
         cost: "1 backward",
         paper: "Springenberg et al. 2015",
         in_chapter: true,
+        replaces_relu: true,
         style: own_colors,
         samples: none,
         explain: |_, trace, target| GuidedBackprop.attribute_trace(trace, target),
@@ -101,6 +107,7 @@ pub const METHODS: [Method; 7] = [
         cost: "1 backward to the layer",
         paper: "Selvaraju et al. 2017",
         in_chapter: true,
+        replaces_relu: false,
         style: Style::sequential,
         samples: none,
         explain: |settings, trace, target| {
@@ -113,6 +120,7 @@ pub const METHODS: [Method; 7] = [
         cost: "2 backward",
         paper: "Selvaraju et al. 2017",
         in_chapter: true,
+        replaces_relu: true,
         style: own_colors,
         samples: none,
         explain: |settings, trace, target| {
@@ -126,6 +134,7 @@ pub const METHODS: [Method; 7] = [
         cost: "samples + 1 forward and backward",
         paper: "Smilkov et al. 2017",
         in_chapter: true,
+        replaces_relu: false,
         style: Style::sequential,
         samples: |settings| settings.samples,
         explain: |settings, trace, target| settings.smoothgrad()?.attribute(trace.network(), trace.images(), target),

@@ -5,23 +5,30 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burnsight::zoo::{self, Cache, Card, InputCard, Labels, Model};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::arguments::{FetchArguments, ModelArguments};
+use crate::arguments::{FetchArguments, ModelArguments, Size};
 
 /// The model to explain, with the settings of the flags.
 pub fn open(arguments: &ModelArguments, device: &Device) -> Result<Model> {
     let settings = settings(arguments)?;
-    if let Some(weights) = &arguments.weights {
-        return Ok(zoo::load_file(weights, &settings, device)?);
-    }
-    if Path::new(&arguments.model).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
-        bail!("{}: ONNX files are not supported yet", arguments.model);
+    let file = arguments.weights.as_deref().or(Some(Path::new(&arguments.model)).filter(|path| zoo::is_onnx(path)));
+    if let Some(file) = file {
+        return Ok(zoo::load_file(file, &settings, device)?);
     }
     Ok(zoo::load(&arguments.model, device)?.with_settings(&settings)?)
+}
+
+/// A model by its name, or from any file.
+pub fn open_any(name: &Path, size: Option<Size>, device: &Device) -> Result<Model> {
+    let settings = Card { input: InputCard { size: size.map(|size| size.0), ..InputCard::default() }, ..Card::default() };
+    if name.extension().is_some() {
+        return Ok(zoo::load_file(name, &settings, device)?);
+    }
+    Ok(zoo::load(&name.to_string_lossy(), device)?.with_settings(&settings)?)
 }
 
 /// What the flags say about the model.

@@ -8,7 +8,7 @@ use burnsight::{device, zoo};
 use crate::methods::METHODS;
 
 /// Prints rows with the columns aligned, the first row as the heading.
-fn print(rows: &[Vec<String>]) -> Result<()> {
+pub fn print(rows: &[Vec<String>]) -> Result<()> {
     let columns = rows[0].len();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

@@ -17,6 +17,6 @@ pub use burnsight_core::CropBox;
 pub use cache::Cache;
 pub use card::{Card, InputCard};
 pub use labels::Labels;
-pub use model::{Description, Model, load, load_file, models};
+pub use model::{Description, Model, is_onnx, load, load_file, models};
 pub use picture::{DEFAULT_MAX_PIXELS, PICTURE_EXTENSIONS, Picture, find_pictures};
 pub use preprocessing::{Prepared, Preprocessing};

@@ -7,7 +7,7 @@ use burnsight_core::{Error, Result};
 use burnsight_network::{Network, WeightFile};
 use burnsight_vgg::VggConfig;
 
-use crate::{BUILT_IN, Cache, Card, Labels, Preprocessing, built_in, sum, torchvision};
+use crate::{BUILT_IN, Cache, Card, InputCard, Labels, Preprocessing, built_in, sum, torchvision};
 
 /// A network with what it takes to use it.
 #[derive(Debug, Clone)]
@@ -79,19 +79,24 @@ pub fn load(name: &str, device: &Device) -> Result<Model> {
     })
 }
 
-/// A VGG of any depth, width and head from a safetensors or `.pth` file, on a device. The architecture is recognised from
-/// the shapes. What `settings` leave open is taken from the [`Card`] beside the file, then assumed, with a note.
+/// A model from a file, on a device: any classifier as `.onnx`, or a VGG of any depth, width and head as `.safetensors` or
+/// `.pth`, whose architecture is recognised from the shapes. What `settings` leave open is taken from the [`Card`] beside the
+/// file, then from the file itself, then assumed, with a note.
 ///
 /// # Errors
-/// [`Error::Model`] when the file is not whole, is not a VGG, holds NaN, or is not what a card says it is;
-/// [`Error::Parameter`] for a setting out of range. Nothing is loaded then.
+/// [`Error::Model`] when the file is not whole, is not a VGG or has an operation that is not supported, holds NaN, or is not
+/// what a card says it is; [`Error::Parameter`] for a setting out of range. Nothing is loaded then.
 pub fn load_file(path: &Path, settings: &Card, device: &Device) -> Result<Model> {
     let file = path.display().to_string();
     let sidecar = Card::beside(path)?.unwrap_or_default();
+    let size = settings.input.size.or(sidecar.input.size);
     // The sum takes as long as the rest: both at once.
     let (sum, loaded) = thread::scope(|scope| {
         let sum = scope.spawn(|| File::open(path).and_then(sum::sha256));
-        let loaded = WeightFile::open(path, device).and_then(|weights| vgg(&file, weights));
+        let loaded = match is_onnx(path) {
+            true => onnx(path, size, device),
+            false => WeightFile::open(path, device).and_then(|weights| vgg(&file, weights)).map(|vgg| (vgg, None)),
+        };
         (sum.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), loaded)
     });
     if let Ok(sum) = &sum {
@@ -99,9 +104,10 @@ pub fn load_file(path: &Path, settings: &Card, device: &Device) -> Result<Model>
             sum::check(&file, sum, stated)?;
         }
     }
-    let (network, classes) = loaded?;
+    let ((network, classes), own_size) = loaded?;
     let sha256 = sum.map_err(|error| Error::model(&file, format!("cannot be read: {error}")))?;
-    let card = settings.clone().or(sidecar);
+    let own = Card { input: InputCard { size: own_size, ..InputCard::default() }, ..Card::default() };
+    let card = settings.clone().or(sidecar).or(own);
     let stem = || path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let name = card.name.clone().unwrap_or_else(stem);
     let (labels, preprocessing, notes) = card.complete(&name, classes)?;
@@ -120,8 +126,30 @@ impl Model {
     }
 }
 
+/// Whether a file is an ONNX file, by its name.
+pub fn is_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
+}
+
+/// A network with its number of classes.
+type Classes = (Network, usize);
+
+/// The network of an ONNX file and the size of its pictures.
+fn onnx(path: &Path, size: Option<[usize; 2]>, device: &Device) -> Result<(Classes, Option<[usize; 2]>)> {
+    let model = burnsight_onnx::open(path, size, device)?;
+    let [channels, height, width] = model.input;
+    if channels != 3 {
+        let problem = format!("it reads pictures of {channels} colour, and pictures are prepared in three: use the library");
+        return Err(Error::model(path.display(), problem));
+    }
+    let shapes = model.network.shapes(model.input)?;
+    let output = model.network.nodes().position(|(id, _)| id == model.network.output());
+    let classes = output.map_or(0, |output| shapes[output].iter().product());
+    Ok(((model.network, classes), Some([height, width])))
+}
+
 /// The network of a file and its number of classes.
-pub(crate) fn vgg(file: &str, weights: WeightFile) -> Result<(Network, usize)> {
+pub(crate) fn vgg(file: &str, weights: WeightFile) -> Result<Classes> {
     let config = VggConfig::recognise(&weights.shapes()).map_err(|error| match error {
         Error::Model { problem, .. } => Error::model(file, format!("not a VGG: {problem}")),
         other => other,
