@@ -40,6 +40,14 @@ pub enum Data {
 }
 
 impl Data {
+    /// The memory it takes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Floats(values) => size_of_val(values.as_slice()),
+            Self::Ints(values) => size_of_val(values.as_slice()),
+        }
+    }
+
     pub fn len(&self) -> usize {
         match self {
             Self::Floats(values) => values.len(),
@@ -56,7 +64,7 @@ pub struct Constant {
 }
 
 /// Constants are computed up to this size; graphs that would build larger ones are no classifiers.
-const MOST_VALUES: usize = 1 << 26;
+const MOST_VALUES: usize = 1 << 24;
 
 pub type Folded = Result<Constant, String>;
 

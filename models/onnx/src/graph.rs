@@ -11,6 +11,13 @@ use crate::constant::{Constant, Data, Int};
 /// Deeper than any classifier; every layer of a network keeps its output.
 const MOST_LAYERS: usize = 8192;
 
+/// Values in one layer's output for one picture: half a gigabyte.
+const MOST_OUTPUTS: usize = 1 << 27;
+
+/// Weights and other constants of all layers: four gigabytes.
+const MOST_WEIGHTS: usize = 1 << 30;
+const TOO_MANY: &str = "the model has more than a billion weights";
+
 /// A value of the ONNX graph.
 #[derive(Clone)]
 pub enum Value {
@@ -64,13 +71,21 @@ pub struct Graph {
     pub device: Device,
     /// Whether the file is for any number of pictures; else it is for one.
     any_batch: bool,
+    /// Weights and other constants of all layers so far.
+    weights: usize,
 }
 
 impl Graph {
     /// A graph with nothing but pictures of shape `[channels, height, width]`.
     pub fn new(picture: [usize; 3], any_batch: bool, device: &Device) -> Self {
         let input = Pending { name: "input".into(), layer: Layer::Input, inputs: vec![], shape: picture.to_vec() };
-        Self { pending: vec![input], names: HashSet::from(["input".into()]), device: device.clone(), any_batch }
+        Self {
+            pending: vec![input],
+            names: HashSet::from(["input".into()]),
+            device: device.clone(),
+            any_batch,
+            weights: 0,
+        }
     }
 
     /// The pictures as ONNX sees them.
@@ -131,11 +146,21 @@ impl Graph {
     pub fn add(&mut self, name: &str, layer: Layer, inputs: &[usize]) -> Outcome<usize> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| self.pending[*input].shape.as_slice()).collect();
         let shape = layer.output_shape(&shapes)?;
+        // Burn would abort the process when the memory is not there.
+        let values = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
+        let values = values.filter(|count| *count <= MOST_OUTPUTS);
+        let values = values.ok_or_else(|| format!("its output of shape {shape:?} is too large"))?;
         let constants: Option<Vec<&Activation>> = inputs.iter().map(|input| self.constant_of(*input)).collect();
         let layer = match constants {
-            Some(constants) if !constants.is_empty() => Layer::Constant(layer.forward(&constants)),
+            Some(constants) if !constants.is_empty() => {
+                if self.weights + values > MOST_WEIGHTS {
+                    return Err(TOO_MANY.into());
+                }
+                Layer::Constant(layer.forward(&constants))
+            }
             _ => layer,
         };
+        self.spend(layer.parameters())?;
         let inputs = if matches!(layer, Layer::Constant(_)) { vec![] } else { inputs.to_vec() };
         if self.pending.len() > 4 * MOST_LAYERS {
             return Err(format!("the network has more than {MOST_LAYERS} layers"));
@@ -143,6 +168,14 @@ impl Graph {
         let name = self.unique(name);
         self.pending.push(Pending { name, layer, inputs, shape });
         Ok(self.pending.len() - 1)
+    }
+
+    fn spend(&mut self, values: usize) -> Outcome<()> {
+        self.weights = self.weights.saturating_add(values);
+        match self.weights <= MOST_WEIGHTS {
+            true => Ok(()),
+            false => Err(TOO_MANY.into()),
+        }
     }
 
     fn constant_of(&self, layer: usize) -> Option<&Activation> {

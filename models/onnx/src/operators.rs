@@ -30,7 +30,12 @@ pub struct Importer<'f> {
     readers: HashMap<&'f str, usize>,
     /// The name that layers of the current operation get.
     name: String,
+    /// The size of all constants that were computed.
+    folded: usize,
 }
+
+/// Bytes of computed constants; arithmetic on shapes needs next to none, a transposed weight its own size.
+const MOST_FOLDED: usize = 1 << 31;
 
 /// What an operation gets: its inputs, of which some may be left out.
 struct Inputs<'f> {
@@ -90,7 +95,7 @@ impl<'f> Importer<'f> {
         }
         let stored = file.initializers();
         let graph = Graph::new(picture, any_batch, device);
-        Self { graph, file, stored, values: HashMap::new(), readers, name: String::new() }
+        Self { graph, file, stored, values: HashMap::new(), readers, name: String::new(), folded: 0 }
     }
 
     /// Gives a value a name.
@@ -131,7 +136,12 @@ impl<'f> Importer<'f> {
         if inputs.values.iter().flatten().all(|value| matches!(value, Value::Constant(_)))
             && let Some(folded) = fold::fold(self.file, &inputs)
         {
-            return Ok(folded?.into_iter().map(Value::Constant).collect());
+            let folded = folded?;
+            self.folded += folded.iter().map(|constant| constant.data.bytes()).sum::<usize>();
+            return match self.folded <= MOST_FOLDED {
+                true => Ok(folded.into_iter().map(Value::Constant).collect()),
+                false => Err("the constants computed so far are too large".into()),
+            };
         }
         if let (kind @ ("Shape" | "Size"), Value::Computed(view)) = (operation.kind(), inputs.value(0)?) {
             let sizes = fold::part_of_shape(&inputs, self.graph.dims(view))?;

@@ -8,6 +8,9 @@ use crate::{
     graph::{Size, Value, View},
 };
 
+/// Copies along an axis; pictures are not larger.
+const MOST_COPIES: usize = 1 << 20;
+
 /// The order of axes that a transpose asks for; reversed unless given.
 pub fn order(inputs: &Inputs<'_>, rank: usize) -> Outcome<Vec<usize>> {
     let order: Vec<usize> = match inputs.operation.ints("perm") {
@@ -254,7 +257,8 @@ impl<'f> Importer<'f> {
         let lead = view.groups.len() - sizes.len();
         for (axis, size) in sizes.iter().enumerate() {
             let own = self.graph.dims(&view)[axis + lead];
-            let copies = usize::try_from(size.value).map_err(|_| format!("a size of {}", size.value))?;
+            let copies = usize::try_from(size.value).ok().filter(|copies| *copies < MOST_COPIES);
+            let copies = copies.ok_or_else(|| format!("a size of {}", size.value))?;
             if own == Int::plain(1) && copies > 1 {
                 view = self.select(&view, axis + lead, vec![0; copies])?;
             }
@@ -268,7 +272,8 @@ impl<'f> Importer<'f> {
             inputs.constant(1)?.known_ints()?.into_iter().enumerate().filter(|(_, repeats)| *repeats != 1)
         {
             let size = self.graph.plain_size(&view, axis)?;
-            let repeats = usize::try_from(repeats).ok().filter(|repeats| (1..1 << 20).contains(repeats));
+            let most = MOST_COPIES / size.max(1);
+            let repeats = usize::try_from(repeats).ok().filter(|repeats| (1..=most).contains(repeats));
             let repeats = repeats.ok_or("a number of repeats that makes no sense")?;
             view = self.select(&view, axis, (0..size * repeats).map(|place| place % size).collect())?;
         }
