@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use burnsight::{
-    MicroBatcher, Seed, Target, device,
+    Error, MicroBatcher, Seed, Target, device,
     network::{Layer, Network, Trace},
     zoo::Model,
 };
@@ -75,6 +75,7 @@ fn methods(trace: &Trace<'_>) -> Result<()> {
                 let layer = layer.map_or_else(String::new, |layer| format!("at layer {layer}"));
                 ("yes", if method.replaces_relu { relus(trace.network()) } else { layer })
             }
+            Err(Error::Unsupported { problem, .. }) => ("no", problem),
             Err(error) => ("no", error.to_string()),
         };
         rows.push(vec![method.name.into(), works.into(), remark]);
