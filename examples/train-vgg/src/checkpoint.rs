@@ -16,7 +16,6 @@ use burn::{
 };
 use safetensors::{Dtype, SafeTensors, serialize, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     data::{Data, hexadecimal},
@@ -80,7 +79,7 @@ impl Run<'_> {
 
         let mut run = Run::new(data, settings, device)?;
         let fresh = run.average;
-        // Both on the plain device, so that no tracked tensor is overwritten.
+        // There and back, for mere clones would share the statistics of their batch norms.
         let load = |bytes| fresh.clone().train().valid().try_load_record(ModuleRecord::from_bytes(bytes)?);
         run.model = load(model).with_context(damaged)?.train();
         run.average = load(average).with_context(damaged)?;
@@ -107,13 +106,11 @@ fn parse(bytes: &[u8]) -> Result<(State, [Bytes; 3])> {
 
 /// The first setting that differs, as a flag.
 fn difference(now: &Settings, then: &Settings) -> Result<Option<String>> {
-    let fields = [now, then].map(serde_json::to_value).map(|value| match value {
-        Ok(Value::Object(fields)) => Ok(fields),
-        other => other.map(|_| serde_json::Map::new()),
-    });
-    let [now, then] = fields;
-    let (now, then) = (now?, then?);
-    let different = now.iter().find(|(flag, value)| then.get(*flag) != Some(value));
+    // Written and read like the other, or the last digit of a learning rate might differ.
+    let now: Settings = serde_json::from_str(&serde_json::to_string(now)?)?;
+    let (now, then) = (serde_json::to_value(now)?, serde_json::to_value(then)?);
+    let mut flags = now.as_object().into_iter().flatten();
+    let different = flags.find(|(flag, value)| then[flag.as_str()] != **value);
     Ok(different.map(|(flag, value)| format!("`--{flag}` is {value} now and was {}", then[flag])))
 }
 

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Decoded pictures that are kept in memory, in bytes. Others are decoded every time.
-const KEPT: u64 = 8 << 30;
+const KEPT: u64 = 4 << 30;
 
 /// Batches that wait for the computation.
 const AHEAD: usize = 4;

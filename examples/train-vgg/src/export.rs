@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burnsight::{
     Classifier, Seed,
     network::{Layer, Network, RandomParameters, WeightFile},
@@ -21,7 +21,6 @@ use crate::{
     checkpoint::write_whole,
     data::{Data, hexadecimal, preprocessing},
     evaluation::{LABEL_SMOOTHING, Tally, evaluate},
-    model::{Vgg, architecture},
     training::{DROPOUT, Run, WARM_UP, WEIGHT_DECAY, near},
 };
 
@@ -34,8 +33,8 @@ const BUILT_IN_CARD: &str = include_str!("../../../models/zoo/weights/vgg11-imag
 /// # Errors
 /// When a file cannot be written, or the zoo cannot read the weights.
 pub fn export(run: &Run<'_>, folder: &Path, name: &str, command: &str) -> Result<([PathBuf; 2], f64)> {
-    let architecture = architecture(run.settings.width, run.data.classes.len());
-    let bytes = weights(&run.average, &architecture)?;
+    let architecture = run.architecture();
+    let bytes = weights(run)?;
     let files = ["safetensors", "json"].map(|extension| folder.join(format!("{name}.{extension}")));
     write_whole(&files[0], &bytes)?;
     // What is measured is what others will load.
@@ -56,17 +55,18 @@ pub fn export(run: &Run<'_>, folder: &Path, name: &str, command: &str) -> Result
 ///
 /// # Errors
 /// When the weights cannot be read from the device.
-pub fn weights(model: &Vgg, architecture: &VggConfig) -> Result<Vec<u8>> {
-    let network = architecture.build(RandomParameters::new(Seed(0), &Device::default()))?;
+pub fn weights(run: &Run<'_>) -> Result<Vec<u8>> {
+    // The names are those that the zoo's network will ask for.
+    let network = run.architecture().build(RandomParameters::new(Seed(0), &run.host))?;
     let with_weights = |layer: &Layer| matches!(layer, Layer::Convolution(_) | Layer::Linear(_));
     let mut names = network.nodes().filter(|(_, node)| with_weights(node.layer())).map(|(_, node)| node.name());
 
     let mut tensors = Vec::new();
-    for (weight, bias) in model.folded_convolutions() {
+    for (weight, bias) in run.average.folded_convolutions() {
         let name = names.next().context("the network has fewer convolutions than were trained")?;
         add(&mut tensors, name, weight, bias)?;
     }
-    let (weight, bias) = model.linear()?;
+    let (weight, bias) = run.average.linear()?;
     add(&mut tensors, names.next().context("the network has no linear layer")?, weight, bias)?;
 
     let views = tensors

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{export::weights, model::architecture, settings::Settings};
+use crate::{export::weights, settings::Settings};
 
 const CLASSES: [&str; 3] = ["disc", "frame", "n03445777"];
 
@@ -112,7 +112,7 @@ fn a_resumed_run_is_the_whole_run() {
 
     let curve = |run: &Run| run.curve.iter().map(|row| Row { seconds: 0.0, ..row.clone() }).collect::<Vec<_>>();
     assert_eq!(curve(&third), curve(&whole));
-    let exported = |run: &Run| weights(&run.average, &architecture(0.125, 3)).unwrap();
+    let exported = |run: &Run| weights(run).unwrap();
     assert_eq!(exported(&third), exported(&whole));
     assert_ne!(whole.curve[1].train_loss, whole.curve[2].train_loss);
 
@@ -146,7 +146,7 @@ fn the_exported_network_is_the_trained_one() {
     let ([file, card], accuracy) = export::export(&run, out, "tiny", "train-vgg …").unwrap();
 
     let bytes = fs::read(file).unwrap();
-    let network = architecture(0.125, 3).build(WeightFile::safetensors("tiny", &bytes, &device).unwrap()).unwrap();
+    let network = run.architecture().build(WeightFile::safetensors("tiny", &bytes, &device).unwrap()).unwrap();
     let pictures: Tensor<4> = Seed(1).normal(0, [2, 3, 48, 40], &device);
     let exported = read(network.logits(pictures.clone()).unwrap()).unwrap();
     let trained = read(run.average.valid().forward(pictures.clone(), None)).unwrap();
@@ -222,10 +222,11 @@ fn bad_data_and_settings_are_refused() {
     }
 }
 
+/// Nor does the thread that prepares pictures wait for ever: there are more batches than it may be ahead.
 #[test]
 fn a_loss_that_is_no_number_stops_the_run() {
-    let folder = folder(8);
-    let settings = settings("--epochs 1 --learning-rate 1e30");
+    let folder = folder(20);
+    let settings = settings("--epochs 1 --batch 2 --learning-rate 1e30");
     let data = Data::open(folder.path(), &settings).unwrap();
     let error = Run::new(&data, settings, &Device::default()).unwrap().epoch().unwrap_err().to_string();
     assert!(error.contains("at step 1, in epoch 1: lower `--learning-rate`"), "{error}");

@@ -8,7 +8,7 @@ use burn::{
     optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor, TensorData, activation::log_softmax},
 };
-use burnsight::device;
+use burnsight::{device, vgg::VggConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{RngExt, seq::SliceRandom};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,11 @@ impl<'data> Run<'data> {
         let model = average.clone().train();
         let optimizer = optimizer();
         Ok(Self { data, settings, host, device: device.clone(), model, average, optimizer, curve: Vec::new() })
+    }
+
+    /// The network that comes out.
+    pub fn architecture(&self) -> VggConfig {
+        architecture(self.settings.width, self.data.classes.len())
     }
 
     /// Whether all epochs are done.
@@ -171,7 +176,7 @@ impl<'data> Run<'data> {
 
     /// 0 for dropped features; the others make up for them.
     fn dropout(&self, pictures: usize, step: usize) -> Tensor<2> {
-        let features = architecture(self.settings.width, self.data.classes.len()).channels[4];
+        let features = self.architecture().channels[4];
         let mut random = generator(self.settings.seed, Purpose::Dropout, 0, step);
         let mut draw = || if random.random_bool(DROPOUT) { 0.0 } else { 1.0 / (1.0 - DROPOUT) as f32 };
         let values: Vec<f32> = (0..pictures * features).map(|_| draw()).collect();
