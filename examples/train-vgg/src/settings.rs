@@ -56,7 +56,7 @@ pub struct Settings {
     /// Shuffle the training labels once: the control model of sanity checks
     #[arg(long)]
     pub random_labels: bool,
-    /// Show every picture whole and unchanged: without this a net hardly learns pictures by heart
+    /// Show every picture whole and unchanged, so that it is easier to learn by heart
     #[arg(long)]
     pub no_augmentation: bool,
 }
