@@ -24,7 +24,8 @@ pub fn open(arguments: &ModelArguments, device: &Device) -> Result<Model> {
 
 /// A model by its name, or from any file.
 pub fn open_any(name: &Path, size: Option<Size>, device: &Device) -> Result<Model> {
-    let settings = Card { input: InputCard { size: size.map(|size| size.0), ..InputCard::default() }, ..Card::default() };
+    let settings =
+        Card { input: InputCard { size: size.map(|size| size.0), ..InputCard::default() }, ..Card::default() };
     if name.extension().is_some() {
         return Ok(zoo::load_file(name, &settings, device)?);
     }

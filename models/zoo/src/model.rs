@@ -139,7 +139,8 @@ fn onnx(path: &Path, size: Option<[usize; 2]>, device: &Device) -> Result<(Class
     let model = burnsight_onnx::open(path, size, device)?;
     let [channels, height, width] = model.input;
     if channels != 3 {
-        let problem = format!("it reads pictures of {channels} colour, and pictures are prepared in three: use the library");
+        let problem =
+            format!("it reads pictures of {channels} colour, and pictures are prepared in three: use the library");
         return Err(Error::model(path.display(), problem));
     }
     let shapes = model.network.shapes(model.input)?;
