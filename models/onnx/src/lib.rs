@@ -5,6 +5,7 @@ mod constant;
 mod file;
 mod graph;
 mod operators;
+mod view;
 mod wire;
 
 use std::{collections::HashSet, path::Path};
@@ -13,9 +14,9 @@ use burn::tensor::Device;
 use burnsight_core::{Error, Result};
 use burnsight_network::Network;
 use file::OnnxFile;
-use graph::Value;
 use onnx_ir::NodeProto;
 use operators::Importer;
+use view::Value;
 
 /// Height and width of the pictures where the file leaves them open and nothing else is asked for.
 pub const DEFAULT_SIZE: usize = 224;

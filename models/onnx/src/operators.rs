@@ -4,6 +4,7 @@ mod arrange;
 mod elementwise;
 mod fold;
 mod product;
+mod resize;
 mod spatial;
 
 use std::collections::HashMap;
@@ -15,7 +16,8 @@ use burnsight_network::{Function, Layer};
 use crate::{
     constant::Constant,
     file::{OnnxFile, Operation},
-    graph::{Graph, Value, View},
+    graph::Graph,
+    view::{Value, View},
 };
 
 pub type Outcome<T> = std::result::Result<T, String>;

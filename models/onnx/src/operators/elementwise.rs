@@ -5,7 +5,7 @@ use burnsight_network::{Function, Layer};
 use super::{Importer, Inputs, Outcome, axis};
 use crate::{
     constant::Constant,
-    graph::{Value, View},
+    view::{Value, View},
 };
 
 /// The function of one value that an operator is, if it is one.
@@ -173,13 +173,12 @@ impl<'f> Importer<'f> {
     pub(super) fn constant_beside(&mut self, view: &View, constant: &Constant) -> Outcome<Option<usize>> {
         let Some(lead) = view.groups.len().checked_sub(constant.shape.len()) else { return Ok(None) };
         let mut placed: Vec<(usize, usize)> = Vec::new();
-        for (axis, size) in constant.shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+        for (axis, _) in constant.shape.iter().enumerate().filter(|(_, size)| **size != 1) {
             let inner: Vec<usize> = view.groups[axis + lead].iter().copied().filter(|axis| *axis != 0).collect();
             match inner[..] {
                 [single] => placed.push((single, axis)),
                 _ => return Ok(None),
             }
-            let _ = size;
         }
         placed.sort_unstable();
         let order: Vec<usize> = placed.iter().map(|(_, axis)| *axis).collect();

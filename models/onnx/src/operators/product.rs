@@ -5,7 +5,8 @@ use burnsight_network::{Layer, Linear};
 use super::{Importer, Inputs, Outcome};
 use crate::{
     constant::Constant,
-    graph::{Value, View, tensor},
+    graph::tensor,
+    view::{Value, View},
 };
 
 impl<'f> Importer<'f> {

@@ -7,7 +7,8 @@ use burnsight_network::{
 use super::{Importer, Inputs, Outcome, axis, product::vector};
 use crate::{
     constant::{Constant, Int},
-    graph::{Size, View, pair, tensor},
+    graph::{pair, tensor},
+    view::{Size, View},
 };
 
 /// How a kernel slides: as stored in the file.
