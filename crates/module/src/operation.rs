@@ -1,4 +1,5 @@
 //! ReLU as an operation of Burn whose backward follows a rule.
+#![cfg_attr(feature = "ndarray", allow(deprecated, reason = "Burn deprecates the backend, and still has it"))]
 
 use burn::{
     backend::{
@@ -39,7 +40,6 @@ pub(crate) trait ReluWithRule: Backend {
 #[cfg(feature = "flex")]
 impl ReluWithRule for burn::backend::Flex {}
 #[cfg(feature = "ndarray")]
-#[allow(deprecated, reason = "Burn deprecates the backend, and still has it")]
 impl ReluWithRule for burn::backend::NdArray {}
 #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "cpu"))]
 impl ReluWithRule for burn::backend::Cube {}
