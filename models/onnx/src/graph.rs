@@ -323,6 +323,13 @@ impl Graph {
 
     /// A map `[n, channels, height, width]`, axes in that order.
     pub fn map_view(&mut self, name: &str, view: &View) -> Outcome<View> {
+        // A constant map has 1 where the pictures would be.
+        if view.batch().is_none() && self.dims(view).first() == Some(&Int::plain(1)) && view.groups.len() == 4 {
+            let inner = View { layer: view.layer, groups: view.groups[1..].to_vec() };
+            let mut inner = self.canonical(name, &inner)?;
+            inner.groups.insert(0, vec![]);
+            return Ok(inner);
+        }
         let view = self.canonical(name, view)?;
         match view.groups.len() == 4 && view.groups[0] == [0] {
             true => Ok(view),

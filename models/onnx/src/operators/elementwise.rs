@@ -49,13 +49,16 @@ impl<'f> Importer<'f> {
         let kind = inputs.operation.kind();
         let mut result = inputs.value(0)?.clone();
         for index in 1..inputs.values.len() {
-            // A convolution that others read as well must stay what it is.
-            let name = &inputs.operation.node.input[0];
-            let alone = index == 1 && self.readers.get(name.as_str()) == Some(&1);
+            let alone = index == 1 && self.is_alone(inputs);
             let view = self.combine(kind, result, inputs.value(index)?.clone(), alone)?;
             result = Value::Computed(view);
         }
         self.as_view(result)
+    }
+
+    /// Whether nothing else reads the first input: a convolution that others read as well must stay what it is.
+    pub(super) fn is_alone(&self, inputs: &Inputs<'f>) -> bool {
+        inputs.operation.node.input.first().is_some_and(|name| self.readers.get(name.as_str()) == Some(&1))
     }
 
     fn combine(&mut self, kind: &str, left: Value, right: Value, alone: bool) -> Outcome<View> {
@@ -111,7 +114,7 @@ impl<'f> Importer<'f> {
     }
 
     /// A sum or product with a constant: part of the convolution or linear layer before it where it can be.
-    fn with_constant(&mut self, kind: &str, view: View, constant: &Constant, alone: bool) -> Outcome<View> {
+    pub(super) fn with_constant(&mut self, kind: &str, view: View, constant: &Constant, alone: bool) -> Outcome<View> {
         if alone && self.absorb(kind, &view, constant)? {
             return Ok(view);
         }

@@ -68,6 +68,13 @@ pub fn fold(file: &OnnxFile, inputs: &Inputs<'_>) -> Option<Outcome<Vec<Constant
         "Ceil" => each(inputs, f32::ceil),
         "Round" => each(inputs, f32::round_ties_even),
         "Neg" => each(inputs, |x| -x),
+        "Sin" => each(inputs, f32::sin),
+        "Cos" => each(inputs, f32::cos),
+        "CumSum" => both().and_then(|(x, along)| {
+            let along = axis(along.scalar()? as i64, x.shape.len())?;
+            let plain = operation.int("exclusive").unwrap_or(0) == 0 && operation.int("reverse").unwrap_or(0) == 0;
+            if plain { running_sum(x, along) } else { Err("only the plain kind is supported".into()) }
+        }),
         "ReduceProd" => inputs.constant(0).and_then(product_of_all),
         _ => return None,
     };
@@ -286,6 +293,16 @@ fn split(inputs: &Inputs<'_>, x: &Constant) -> Outcome<Vec<Constant>> {
         x.select(axis, &indices)
     };
     Ok(split_sizes(inputs, x.shape[axis])?.into_iter().map(part).collect())
+}
+
+fn running_sum(x: &Constant, along: usize) -> Folded {
+    let (_, size, after) = x.around(along);
+    let mut sums = x.to_floats()?;
+    for row in sums.chunks_mut((size * after).max(1)) {
+        (after..row.len()).for_each(|place| row[place] += row[place - after]);
+    }
+    let sums = Constant::floats(&x.shape, sums);
+    if matches!(x.data, Data::Floats(_)) { Ok(sums) } else { cast(&sums, 7) }
 }
 
 fn each(inputs: &Inputs<'_>, function: impl Fn(f32) -> f32) -> Folded {

@@ -158,12 +158,31 @@ impl<'f> Importer<'f> {
 
     pub(super) fn batch_norm(&mut self, inputs: &Inputs<'f>) -> Outcome<View> {
         let view = self.view(inputs, 0)?;
-        let view = self.graph.canonical(&self.name, &view)?;
-        let part = |index: usize| Ok::<_, String>(self.graph.raw_vector(vector(inputs.constant(index)?)?));
-        let (weight, bias, mean, variance) = (part(1)?, part(2)?, part(3)?, part(4)?);
+        let part = |index: usize| vector(inputs.constant(index)?);
+        let [weight, bias, mean, variance] = [part(1)?, part(2)?, part(3)?, part(4)?];
         let epsilon = inputs.operation.float("epsilon").unwrap_or(1e-5);
-        let layer = BatchNorm { weight, bias, mean, variance, epsilon };
-        self.graph.map(&self.name, Layer::BatchNorm(layer), &view)
+        let rank = view.groups.len();
+        let in_place = view.groups.iter().enumerate().all(|(axis, group)| *group == [axis]);
+        if in_place && self.graph.rank(&view) == rank && matches!(rank, 2 | 4) {
+            let [weight, bias, mean, variance] =
+                [weight, bias, mean, variance].map(|values| self.graph.raw_vector(values));
+            let layer = BatchNorm { weight, bias, mean, variance, epsilon };
+            return self.graph.map(&self.name, Layer::BatchNorm(layer), &view);
+        }
+        // Channels on another axis (tokens, channels last): a factor and a summand per channel.
+        let count = weight.len();
+        if [bias.len(), mean.len(), variance.len()] != [count; 3] || rank < 2 {
+            return Err("its statistics differ in number".into());
+        }
+        let scale = |channel: usize| f64::from(weight[channel]) / (f64::from(variance[channel]) + epsilon).sqrt();
+        let shift = |channel: usize| f64::from(bias[channel]) - f64::from(mean[channel]) * scale(channel);
+        let per_channel = |value: &dyn Fn(usize) -> f64| {
+            let shape = [&[count][..], &vec![1; rank - 2]].concat();
+            Constant::floats(&shape, (0..count).map(|channel| value(channel) as f32).collect())
+        };
+        let alone = self.is_alone(inputs);
+        let scaled = self.with_constant("Mul", view, &per_channel(&scale), alone)?;
+        self.with_constant("Add", scaled, &per_channel(&shift), alone)
     }
 
     pub(super) fn layer_norm(&mut self, inputs: &Inputs<'f>) -> Outcome<View> {
@@ -196,28 +215,32 @@ impl<'f> Importer<'f> {
 
     /// Each group of channels (each channel, unless a number of groups is given) is normalised over its places.
     pub(super) fn group_norm(&mut self, inputs: &Inputs<'f>, groups: Option<i64>) -> Outcome<View> {
-        let (view, [height, width]) = self.map_and_size(inputs)?;
+        let view = self.view(inputs, 0)?;
+        let view = self.graph.canonical(&self.name, &view)?;
+        let dims = self.graph.dims(&view);
+        if dims.len() < 3 || view.groups[0] != [0] {
+            return Err(format!("it needs [n, channels, places], its input is {}", self.graph.describe(&view)));
+        }
         let channels = self.graph.plain_size(&view, 1)?;
         let groups = groups.map_or(Some(channels), |groups| usize::try_from(groups).ok());
         let groups = groups.filter(|groups| *groups > 0 && channels % groups == 0);
         let groups = groups.ok_or_else(|| format!("{channels} channels cannot be split so"))?;
-        let dims = self.graph.dims(&view);
-        let (weight, bias) = (inputs.constant(1)?, inputs.constant(2)?);
-        let values = channels / groups * height * width;
+        let values = dims[1..].iter().map(|size| size.value as usize).product::<usize>() / groups;
         let split = [dims[0], Int::plain(groups as i64), Int::plain(values as i64)].map(Size::Given);
         let rows = self.graph.reshape(&self.name, &view, &split)?;
         let epsilon = inputs.operation.float("epsilon").unwrap_or(1e-5);
         let rows = self.normalised(&rows, 2, vec![1.0; values], vec![0.0; values], epsilon)?;
-        let sizes: Vec<Size> = dims.into_iter().map(Size::Given).collect();
+        let sizes: Vec<Size> = dims.iter().copied().map(Size::Given).collect();
         let map = self.graph.reshape(&self.name, &rows, &sizes)?;
         let per_channel = |constant: &Constant| {
             let values = vector(constant)?;
             let repeats = channels / values.len().max(1);
             let values: Vec<f32> = values.into_iter().flat_map(|value| std::iter::repeat_n(value, repeats)).collect();
-            Constant::floats(&[values.len()], values).reshape(vec![1, channels, 1, 1])
+            let shape = [&[channels][..], &vec![1; dims.len() - 2]].concat();
+            Constant::floats(&[values.len()], values).reshape(shape)
         };
-        let scaled = self.beside(Layer::Product, map, &per_channel(weight)?)?;
-        self.beside(Layer::Sum, scaled, &per_channel(bias)?)
+        let scaled = self.with_constant("Mul", map, &per_channel(inputs.constant(1)?)?, false)?;
+        self.with_constant("Add", scaled, &per_channel(inputs.constant(2)?)?, false)
     }
 
     fn beside(&mut self, join: Layer, view: View, constant: &Constant) -> Outcome<View> {
