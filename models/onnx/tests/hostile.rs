@@ -139,6 +139,20 @@ fn graphs_that_are_none() {
     assert!(parse(bytes(&no_output)).is_err());
 }
 
+/// Not hostile, only old: onnxruntime does not read such files any more.
+#[test]
+fn before_version_7_an_attribute_says_where_the_second_input_lies() {
+    let add = node("Add", "a", &["picture", "c"], "y", &[("broadcast", &[1]), ("axis", &[1])]);
+    let mut old = model(vec![add, flatten("y")], vec![floats("c", &[3], &[1.0, 2.0, 3.0])]);
+    old.opset_import[0].version = 6;
+    let network = parse(bytes(&old)).unwrap().network;
+    let pictures = burn::tensor::Tensor::<4>::zeros([2, 3, 16, 16], &Device::default());
+    let values = burnsight_core::read(burnsight_core::Classifier::logits(&network, pictures).unwrap()).unwrap();
+    assert_eq!((values[0], values[256], values[2 * 256], values[3 * 256]), (1.0, 2.0, 3.0, 1.0));
+    old.opset_import[0].version = 7;
+    assert!(parse(bytes(&old)).is_err(), "three values do not lie along the last of 16 × 16");
+}
+
 #[test]
 fn absurd_sizes() {
     let started = Instant::now();

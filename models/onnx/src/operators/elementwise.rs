@@ -50,10 +50,25 @@ impl<'f> Importer<'f> {
         let mut result = inputs.value(0)?.clone();
         for index in 1..inputs.values.len() {
             let alone = index == 1 && self.is_alone(inputs);
-            let view = self.combine(kind, result, inputs.value(index)?.clone(), alone)?;
+            let other = self.placed_by_axis(inputs, inputs.value(index)?.clone())?;
+            let view = self.combine(kind, result, other, alone)?;
             result = Value::Computed(view);
         }
         self.as_view(result)
+    }
+
+    /// Before version 7 an attribute said along which axes of the first input the second lies.
+    fn placed_by_axis(&self, inputs: &Inputs<'f>, other: Value) -> Outcome<Value> {
+        match (inputs.operation.int("axis"), other, inputs.value(0)?) {
+            (Some(first), Value::Constant(constant), Value::Computed(view)) if inputs.operation.opset < 7 => {
+                let rank = view.groups.len();
+                let behind = rank.checked_sub(axis(first, rank)? + constant.shape.len());
+                let behind = behind.ok_or("its second input has more axes than the first")?;
+                let shape = [&constant.shape[..], &vec![1; behind]].concat();
+                constant.reshape(shape).map(Value::Constant)
+            }
+            (_, other, _) => Ok(other),
+        }
     }
 
     /// Whether nothing else reads the first input: a convolution that others read as well must stay what it is.

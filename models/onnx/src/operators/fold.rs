@@ -108,6 +108,8 @@ fn constant(file: &OnnxFile, inputs: &Inputs<'_>) -> Folded {
 /// Codes of the ONNX standard: 1, 10, 11 and 16 are fractions.
 fn cast(x: &Constant, to: i64) -> Folded {
     let data = match (matches!(to, 1 | 10 | 11 | 16), &x.data) {
+        // Some converters compute with shapes as fractions; the number of pictures is none yet.
+        (true, Data::Ints(values)) if values.iter().any(|value| value.known().is_err()) => Data::Ints(values.clone()),
         (true, _) => Data::Floats(x.to_floats()?),
         (false, Data::Floats(values)) => {
             let truth = |value: f32| if to == 9 { (value != 0.0).into() } else { value as i64 };
@@ -135,8 +137,9 @@ pub fn part_of_shape(inputs: &Inputs<'_>, sizes: Vec<Int>) -> Folded {
 }
 
 fn constant_of_shape(file: &OnnxFile, inputs: &Inputs<'_>) -> Folded {
-    let shape: Option<Vec<usize>> =
-        inputs.constant(0)?.known_ints()?.iter().map(|size| usize::try_from(*size).ok()).collect();
+    // What is alike for all pictures is repeated for them where it is used.
+    let sizes = inputs.constant(0)?.as_ints()?.iter();
+    let shape: Option<Vec<usize>> = sizes.map(|size| usize::try_from(size.value).ok()).collect();
     let shape = shape.ok_or("it has a negative size")?;
     count(&shape)?;
     let value = match inputs.operation.tensor("value") {

@@ -285,21 +285,19 @@ impl<'f> Importer<'f> {
         }
         let dims = self.graph.dims(&view);
         let count: i64 = axes.iter().map(|axis| dims[*axis].value).product();
-        let is_map = view.groups == [[0], [1], [2], [3]] && axes == [2, 3] && self.graph.rank(&view) == 4;
-        let mut reduced = if is_map {
-            let pool = AdaptiveAveragePool::new([1, 1]);
-            self.graph.map(&self.name, Layer::AdaptiveAveragePool(pool), &view)?
-        } else {
-            let mut singles = Vec::new();
-            for along in &axes {
-                // Rearranging for one axis may move those found before.
-                view = self.graph.axis(&self.name, &view, *along)?.0;
-            }
-            for along in &axes {
-                singles.push(self.graph.axis(&self.name, &view, *along)?.1);
-            }
-            self.graph.map(&self.name, Layer::Mean { axes: singles }, &view)?
+        for along in &axes {
+            // Rearranging for one axis may move those found before.
+            view = self.graph.axis(&self.name, &view, *along)?.0;
+        }
+        let singles = axes.iter().map(|along| self.graph.axis(&self.name, &view, *along).map(|(_, single)| single));
+        let mut singles: Vec<usize> = singles.collect::<Outcome<_>>()?;
+        singles.sort_unstable();
+        let is_map = matches!(self.graph.rank(&view), 4) && singles == [2, 3];
+        let layer = match is_map {
+            true => Layer::AdaptiveAveragePool(AdaptiveAveragePool::new([1, 1])),
+            false => Layer::Mean { axes: singles },
         };
+        let mut reduced = self.graph.map(&self.name, layer, &view)?;
         if operation.kind() != "ReduceMean" && count != 1 {
             reduced = self.beside(Layer::Product, reduced, &Constant::floats(&[], vec![count as f32]))?;
         }
