@@ -3,7 +3,7 @@
 
 use burn::{
     backend::{
-        Autodiff, Backend, DispatchDevice, DispatchKindConversion, DispatchTensor,
+        Autodiff, Backend, DispatchKindConversion, DispatchTensor,
         autodiff::{
             checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
             grads::Gradients,
@@ -48,11 +48,11 @@ impl ReluWithRule for burn::backend::Cube {}
 pub(crate) fn runs_on(device: &Device) -> bool {
     match device.clone().inner().as_dispatch() {
         #[cfg(feature = "flex")]
-        DispatchDevice::Flex(_) => true,
+        burn::backend::DispatchDevice::Flex(_) => true,
         #[cfg(feature = "ndarray")]
-        DispatchDevice::NdArray(_) => true,
+        burn::backend::DispatchDevice::NdArray(_) => true,
         #[cfg(any(feature = "wgpu", feature = "vulkan", feature = "metal", feature = "cuda", feature = "cpu"))]
-        DispatchDevice::Cube(_) => true,
+        burn::backend::DispatchDevice::Cube(_) => true,
         _ => false,
     }
 }
