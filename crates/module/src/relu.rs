@@ -20,7 +20,7 @@ struct RuleHooks {
     followed: Cell<usize>,
 }
 
-/// max(x, 0), in place of [`burn::tensor::activation::relu`] and [`burn::nn::Relu`](https://docs.rs/burn).
+/// max(x, 0), in place of [`burn::tensor::activation::relu`] and [`burn::nn::Relu`].
 ///
 /// It is that very function, in training too, except while a method with a rule for ReLUs explains the model: then its
 /// backward follows the rule. The rule is in force on the thread that explains, for the one forward pass of that explanation.
