@@ -1,7 +1,7 @@
 //! Compares imported networks with what `torchvision/generate.py` wrote beside them.
 //!
 //! ```text
-//! cargo run --release --workspace --example torchvision -- FOLDER
+//! cargo run --workspace --example torchvision -- FOLDER
 //! ```
 #![allow(clippy::print_stdout)]
 
