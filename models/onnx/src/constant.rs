@@ -185,7 +185,7 @@ impl Constant {
                 && (0..first.shape.len()).all(|other| other == axis || part.shape[other] == first.shape[other])
                 && matches!(part.data, Data::Floats(_)) == matches!(first.data, Data::Floats(_))
         };
-        if axis >= first.shape.len() || !parts.iter().all(|part| fits(part)) {
+        if axis >= first.shape.len() || !parts.iter().all(fits) {
             return Err("constants that do not fit are joined".into());
         }
         let mut shape = first.shape.clone();

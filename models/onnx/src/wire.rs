@@ -50,7 +50,7 @@ pub fn check(name: &str, bytes: &[u8]) -> Result<()> {
     let mut fields = 0;
     let mut waiting = vec![(Message::Model, bytes)];
     while let Some((message, mut rest)) = waiting.pop() {
-        while let Some((number, held, behind)) = field(rest) {
+        while let Some(Field { number, held, behind }) = field(rest) {
             rest = behind;
             fields += 1;
             if fields > MOST_FIELDS {
@@ -67,24 +67,32 @@ pub fn check(name: &str, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The number of the next field, what it holds if that may be a message, and what is left. What is malformed ends the
-/// walk: the parser will say so.
-fn field(bytes: &[u8]) -> Option<(u64, Option<&[u8]>, &[u8])> {
+/// One field of a message.
+struct Field<'b> {
+    number: u64,
+    /// What may be a message itself.
+    held: Option<&'b [u8]>,
+    behind: &'b [u8],
+}
+
+/// The next field. What is malformed ends the walk: the parser will say so.
+fn field(bytes: &[u8]) -> Option<Field<'_>> {
     let (tag, rest) = varint(bytes)?;
-    let (number, kind) = (tag >> 3, tag & 7);
-    match kind {
-        0 => varint(rest).map(|(_, rest)| (number, None, rest)),
-        1 => rest.get(8..).map(|rest| (number, None, rest)),
+    let number = tag >> 3;
+    let (held, behind) = match tag & 7 {
+        0 => (None, varint(rest)?.1),
+        1 => (None, rest.get(8..)?),
         2 => {
             let (length, rest) = varint(rest)?;
-            let (held, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-            Some((number, Some(held), rest))
+            let (held, behind) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+            (Some(held), behind)
         }
         // Groups are long deprecated: their fields are counted as if they stood outside.
-        3 | 4 => Some((number, None, rest)),
-        5 => rest.get(4..).map(|rest| (number, None, rest)),
-        _ => None,
-    }
+        3 | 4 => (None, rest),
+        5 => (None, rest.get(4..)?),
+        _ => return None,
+    };
+    Some(Field { number, held, behind })
 }
 
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {

@@ -106,7 +106,7 @@ impl Function {
             Self::Exp => x.exp(),
             Self::Log => x.log(),
             Self::Sqrt => x.sqrt(),
-            Self::Power(exponent) if exponent == 2.0 => x.square(),
+            Self::Power(2.0) => x.square(),
             Self::Power(exponent) => x.powf_scalar(exponent),
             Self::Reciprocal => x.recip(),
             Self::Negate => -x,
