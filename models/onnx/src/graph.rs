@@ -116,8 +116,8 @@ impl Graph {
         let shape = layer.output_shape(&shapes)?;
         // Burn would abort the process when the memory is not there.
         let values = shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
-        let values = values.filter(|count| *count <= MOST_OUTPUTS);
-        let values = values.ok_or_else(|| format!("its output of shape {shape:?} is too large"))?;
+        let values = values.filter(|count| (1..=MOST_OUTPUTS).contains(count));
+        let values = values.ok_or_else(|| format!("its output of shape {shape:?} is empty or too large"))?;
         let constants: Option<Vec<&Activation>> = inputs.iter().map(|input| self.constant_of(*input)).collect();
         let layer = match constants {
             Some(constants) if !constants.is_empty() => {

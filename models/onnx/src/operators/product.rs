@@ -42,7 +42,7 @@ impl<'f> Importer<'f> {
 
     /// A linear layer on the last ONNX axis.
     fn linear(&mut self, view: &View, layer: Linear) -> Outcome<View> {
-        let last = view.groups.len() - 1;
+        let last = view.groups.len().checked_sub(1).ok_or("it needs a matrix, a single number came")?;
         let view = self.graph.last_axis(&self.name, view, last)?;
         self.graph.map(&self.name, Layer::Linear(layer), &view)
     }
@@ -107,7 +107,7 @@ impl<'f> Importer<'f> {
     }
 }
 
-/// The number of values of weights along their first axis.
+/// Weights with one value per channel.
 pub(super) fn vector(constant: &Constant) -> Outcome<Vec<f32>> {
     match constant.shape.len() {
         1 => constant.to_floats(),

@@ -4,7 +4,7 @@ use burnsight_network::{Layer, Resample};
 
 use super::{Importer, Inputs, Outcome};
 use crate::{
-    constant::Constant,
+    constant::{Constant, count},
     graph::tensor,
     view::{Value, View},
 };
@@ -59,6 +59,7 @@ impl<'f> Importer<'f> {
         };
         let mut matrices = Vec::new();
         for index in 0..2 {
+            count(&[wanted[index], sizes[index]])?;
             let matrix = sampling.matrix(sizes[index], wanted[index], scales[index])?;
             matrices.push(tensor(Constant::floats(&[wanted[index], sizes[index]], matrix), &self.graph.device)?);
         }

@@ -6,7 +6,7 @@ use burnsight_network::{
 
 use super::{Importer, Inputs, Outcome, axis, product::vector};
 use crate::{
-    constant::{Constant, Int},
+    constant::{Constant, Int, count},
     graph::{pair, tensor},
     view::{Size, View},
 };
@@ -133,10 +133,9 @@ impl<'f> Importer<'f> {
         // The uneven border counted: windows over it are corrected by the share of the picture in them.
         let outputs = [self.graph.plain_size(&pooled, 2)?, self.graph.plain_size(&pooled, 3)?];
         let share = |index: usize, place: usize| {
-            let start = place * stride[index];
-            let inside = (start..start + kernel[index])
-                .filter(|at| (window.before[index]..window.before[index] + size[index]).contains(at));
-            kernel[index] as f32 / inside.count().max(1) as f32
+            let (start, first) = (place * stride[index], window.before[index]);
+            let end = (start + kernel[index]).min(first + size[index]);
+            kernel[index] as f32 / end.saturating_sub(start.max(first)).max(1) as f32
         };
         let factors = (0..outputs[0]).flat_map(|row| (0..outputs[1]).map(move |column| (row, column)));
         let factors = factors.map(|(row, column)| share(0, row) * share(1, column)).collect();
@@ -187,7 +186,7 @@ impl<'f> Importer<'f> {
 
     pub(super) fn layer_norm(&mut self, inputs: &Inputs<'f>) -> Outcome<View> {
         let view = self.view(inputs, 0)?;
-        let last = view.groups.len() - 1;
+        let last = view.groups.len().checked_sub(1).ok_or("it needs an axis, a single number came")?;
         if axis(inputs.operation.int("axis").unwrap_or(-1), last + 1)? != last {
             return Err("a layer norm over several axes is not supported".into());
         }
@@ -256,6 +255,7 @@ impl<'f> Importer<'f> {
         let channels = self.graph.plain_size(&view, 1)?;
         let size = usize::try_from(operation.int("size").unwrap_or(0)).ok().filter(|size| *size > 0);
         let size = size.ok_or("it has no size")?;
+        count(&[channels, channels])?;
         let float = |name: &str, default: f64| operation.float(name).unwrap_or(default);
         let share = (float("alpha", 1e-4) / size as f64) as f32;
         let (before, after) = ((size - 1) / 2, size / 2);
