@@ -25,6 +25,8 @@ pub use burnsight_smoothgrad::{SmoothGrad, SmoothGradConfig, Statistic};
 pub use burnsight_vanilla_gradient::VanillaGradient;
 
 #[cfg(feature = "zoo")]
+pub use burnsight_onnx as onnx;
+#[cfg(feature = "zoo")]
 pub use burnsight_vgg as vgg;
 #[cfg(feature = "visualization")]
 pub use burnsight_visualization as visualization;

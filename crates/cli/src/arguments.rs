@@ -144,7 +144,7 @@ pub struct ExplainArguments {
     /// Explain the target's score minus this class's score: why that and not this?
     #[arg(long, value_name = "INDEX|LABEL")]
     pub against: Option<String>,
-    /// The layer that Grad-CAM looks at; the last convolution unless given
+    /// The layer that Grad-CAM looks at; the last convolution (or the norm before the last attention) unless given
     #[arg(long, value_name = "NAME")]
     pub layer: Option<String>,
     /// Where to compute (see `burnsight devices`)
