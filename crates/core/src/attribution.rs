@@ -47,14 +47,35 @@ pub struct Attribution {
 pub struct Completeness {
     /// Σ over the map.
     pub sum: f32,
-    /// f(x) − f(baseline), which the sum should equal.
+    /// What the sum should equal: f(x) − f(baseline), or f(x) for methods that share out the score itself.
     pub difference: f32,
 }
 
 impl Completeness {
+    /// The share of the difference from which on a gap is worth a warning.
+    pub const NOTICEABLE: f32 = 0.05;
+
     /// Σ map − (f(x) − f(baseline)); zero when the promise is kept.
     pub fn gap(&self) -> f32 {
         self.sum - self.difference
+    }
+
+    /// |gap| / |difference|; infinite when there is a gap and no difference.
+    pub fn relative_gap(&self) -> f32 {
+        match self.gap().abs() {
+            0.0 => 0.0,
+            gap => gap / self.difference.abs(),
+        }
+    }
+
+    /// A sentence when the gap is above [`NOTICEABLE`](Self::NOTICEABLE).
+    pub fn warning(&self) -> Option<String> {
+        let share = self.relative_gap();
+        // Not `>`, so that NaN warns too.
+        (!(share <= Self::NOTICEABLE)).then(|| {
+            let Self { sum, difference } = self;
+            format!("the map adds up to {sum:.4} where {difference:.4} is to be explained, {:.0} % off", share * 100.0)
+        })
     }
 }
 
@@ -100,6 +121,23 @@ impl Provenance {
 
 #[cfg(test)]
 mod tests {
+    use super::Completeness;
+
+    #[test]
+    fn gaps_and_warnings() {
+        let kept = Completeness { sum: 2.05, difference: 2.0 };
+        assert!((kept.gap() - 0.05).abs() < 1e-6 && (kept.relative_gap() - 0.025).abs() < 1e-6);
+        assert_eq!(kept.warning(), None);
+        let broken = Completeness { sum: -1.0, difference: -2.0 };
+        assert_eq!(
+            broken.warning().as_deref(),
+            Some("the map adds up to -1.0000 where -2.0000 is to be explained, 50 % off")
+        );
+        assert_eq!(Completeness { sum: 0.0, difference: 0.0 }.warning(), None);
+        assert!(Completeness { sum: 0.1, difference: 0.0 }.warning().is_some());
+        assert!(Completeness { sum: f32::NAN, difference: 1.0 }.warning().is_some());
+    }
+
     #[test]
     fn the_version_of_burn_is_the_pinned_one() {
         let workspace = include_str!("../../../Cargo.toml");

@@ -3,15 +3,10 @@
 
 mod module;
 
-use burn::tensor::{
-    Tensor,
-    activation::relu,
-    module::interpolate,
-    ops::{InterpolateMode, InterpolateOptions},
-};
+use burn::tensor::{Tensor, activation::relu};
 #[cfg(doc)]
 use burnsight_core::Error;
-use burnsight_core::{Attribution, Attributor, Provenance, Result, Target};
+use burnsight_core::{Attribution, Attributor, Provenance, Result, Target, enlarge};
 use burnsight_network::{Backward, ExactGradient, Network, NodeId, Trace, TraceAttributor};
 use serde_json::json;
 
@@ -69,14 +64,6 @@ impl GradCam {
 fn weigh(activation: Tensor<4>, gradient: Tensor<4>) -> Tensor<4> {
     let weights = gradient.mean_dim(3).mean_dim(2); // α: [n, k, 1, 1]
     relu((activation * weights).sum_dim(1))
-}
-
-/// Enlarges a map bilinearly, pixel centres at half-integers (torch's `align_corners=False`).
-fn enlarge(map: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
-    // Burn's default is the other convention, which shifts everything but the centre.
-    let options =
-        InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false).with_output_size([height, width]);
-    interpolate(map, options)
 }
 
 impl TraceAttributor for GradCam {

@@ -124,6 +124,24 @@ impl Activation {
         })
     }
 
+    /// A function of every value, whatever the rank: it is given `[n, features]` and must keep the shape.
+    ///
+    /// # Panics
+    /// When the function changes the number of values.
+    pub fn map_values(self, function: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
+        let dims = self.dims();
+        Self::Vector(function(self.flatten())).reshape(&dims)
+    }
+
+    /// A function of the values of two activations of one shape.
+    ///
+    /// # Panics
+    /// When the shapes differ or the function changes the number of values.
+    pub fn zip_values(self, other: Self, function: impl FnOnce(Tensor<2>, Tensor<2>) -> Tensor<2>) -> Self {
+        assert_eq!(self.dims(), other.dims(), "activations to be combined value by value");
+        self.map_values(|values| function(values, other.flatten()))
+    }
+
     /// max(x, 0)
     pub fn relu(self) -> Self {
         each!(self, x => burn::tensor::activation::relu(x))

@@ -12,11 +12,11 @@ mod trace;
 
 pub use activation::Activation;
 pub use layer::{
-    AdaptiveAveragePool, AveragePool, BatchNorm, Convolution, Function, Layer, LayerNorm, Linear, MaxPool, Pad,
+    AdaptiveAveragePool, Affine, AveragePool, BatchNorm, Convolution, Function, Layer, LayerNorm, Linear, MaxPool, Pad,
     Resample, Select,
 };
 pub use network::{Network, NetworkBuilder, Node, NodeId};
 pub use parameters::{ParameterSource, RandomParameters, WeightFile};
 pub use places::Places;
 pub use rule::{BackwardRule, ExactGradient};
-pub use trace::{Backward, Step, Trace, TraceAttributor};
+pub use trace::{Backward, Step, Trace, TraceAttributor, Visit};

@@ -254,6 +254,65 @@ impl Network {
         Err(Error::unsupported(method, problem))
     }
 
+    /// For methods without a rule for every kind of layer: better no map than a guessed one.
+    ///
+    /// `has_rule` is asked for every layer between the pictures and the logits.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] that names the first layer without a rule and the method to use `instead`.
+    pub fn require_rules(&self, method: &str, instead: &str, has_rule: impl Fn(NodeId, &Node) -> bool) -> Result<()> {
+        let (depend, leads) = (self.depend_on(self.input()), self.leads_to(self.output));
+        let mut between = self.nodes().skip(1).filter(|(id, _)| depend[id.0] && leads[id.0]);
+        match between.find(|(id, node)| !has_rule(*id, node)) {
+            None => Ok(()),
+            Some((_, node)) => {
+                let (name, kind) = (&node.name, node.layer.kind());
+                let problem = format!("it has no rule for layer {name} ({kind}): use {instead}");
+                Err(Error::unsupported(method, problem))
+            }
+        }
+    }
+
+    /// For every node whether it depends on that one.
+    pub(crate) fn depend_on(&self, id: NodeId) -> Vec<bool> {
+        let mut depends = vec![false; self.nodes.len()];
+        depends[id.0] = true;
+        for index in id.0 + 1..self.nodes.len() {
+            depends[index] = self.nodes[index].inputs.iter().any(|input| depends[input.0]);
+        }
+        depends
+    }
+
+    /// Whether a node's output is known to be nowhere below 0, whatever the pictures.
+    pub fn is_non_negative(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        match &node.layer {
+            Layer::Relu | Layer::Softmax { .. } => true,
+            Layer::Function(function) => function.is_non_negative(),
+            Layer::MaxPool(_)
+            | Layer::AveragePool(_)
+            | Layer::AdaptiveAveragePool(_)
+            | Layer::Mean { .. }
+            | Layer::Flatten
+            | Layer::Reshape { .. }
+            | Layer::Transpose { .. }
+            | Layer::Select(_)
+            | Layer::Dropout
+            | Layer::Sum
+            | Layer::Product
+            | Layer::MatrixProduct
+            | Layer::Concatenation { .. } => node.inputs.iter().all(|input| self.is_non_negative(*input)),
+            Layer::Pad(pad) => pad.value >= 0.0 && self.is_non_negative(node.inputs[0]),
+            _ => false,
+        }
+    }
+
+    /// How many inputs of a node depend on the pictures. A product with one such input is linear.
+    pub fn varying_inputs(&self, id: NodeId) -> usize {
+        let depends = self.depend_on(self.input());
+        self.node(id).inputs.iter().filter(|input| depends[input.0]).count()
+    }
+
     /// The shape of every node's output, batch left out, for pictures of shape `[c, h, w]`.
     ///
     /// # Errors

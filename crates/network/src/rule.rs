@@ -18,8 +18,19 @@ pub trait BackwardRule {
         Ok(())
     }
 
+    /// What the walk starts from, at the logits or at the hidden unit that is explained. `slope` is the derivative of the
+    /// score with respect to `output`; a rule that shares out the score itself starts from their product.
+    fn start(&self, _output: &Activation, slope: Activation) -> Result<Activation> {
+        Ok(slope)
+    }
+
     /// max(x, 0)
     fn relu(&self, step: &Step<'_>, upstream: Activation) -> Result<Activation> {
+        Ok(step.gradient(upstream))
+    }
+
+    /// Another function of every value.
+    fn function(&self, step: &Step<'_>, upstream: Activation) -> Result<Activation> {
         Ok(step.gradient(upstream))
     }
 
@@ -33,13 +44,19 @@ pub trait BackwardRule {
         Ok(step.gradient(upstream))
     }
 
-    /// Max, average and adaptive average pool.
+    /// Max, average and adaptive average pool, mean over axes, resampling: layers that choose or mix places by weights that
+    /// nobody has trained.
     fn pooling(&self, step: &Step<'_>, upstream: Activation) -> Result<Activation> {
         Ok(step.gradient(upstream))
     }
 
     /// Batch normalisation.
     fn batch_norm(&self, step: &Step<'_>, upstream: Activation) -> Result<Activation> {
+        Ok(step.gradient(upstream))
+    }
+
+    /// Layer normalisation.
+    fn layer_norm(&self, step: &Step<'_>, upstream: Activation) -> Result<Activation> {
         Ok(step.gradient(upstream))
     }
 
@@ -50,6 +67,11 @@ pub trait BackwardRule {
 
     /// Sum of several inputs; one answer for each.
     fn sum(&self, step: &Step<'_>, upstream: Activation) -> Result<Vec<Activation>> {
+        Ok(step.gradients(upstream))
+    }
+
+    /// Product of two inputs, value by value or as matrices; one answer for each.
+    fn product(&self, step: &Step<'_>, upstream: Activation) -> Result<Vec<Activation>> {
         Ok(step.gradients(upstream))
     }
 }

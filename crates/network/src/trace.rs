@@ -32,6 +32,16 @@ pub struct Step<'t> {
 }
 
 impl<'t> Step<'t> {
+    /// The layer's place in the network.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The layer whose output it reads: what a rule has to know that treats two layers as one.
+    pub fn producer(&self, index: usize) -> Step<'t> {
+        Step { trace: self.trace, id: self.trace.network.node(self.id).inputs()[index] }
+    }
+
     /// The layer's name.
     pub fn name(&self) -> &'t str {
         self.trace.network.node(self.id).name()
@@ -52,13 +62,21 @@ impl<'t> Step<'t> {
         self.trace.activation(self.trace.network.node(self.id).inputs()[index])
     }
 
+    /// Whether its first input is known to be nowhere below 0.
+    pub fn reads_non_negative(&self) -> bool {
+        self.trace.network.is_non_negative(self.trace.network.node(self.id).inputs()[0])
+    }
+
     /// What it computed in the forward pass.
     pub fn output(&self) -> &'t Activation {
         self.trace.activation(self.id)
     }
 
-    /// For a max pool: which place of its input won, as row · width + column.
-    pub(crate) fn switches(&self) -> Tensor<4, Int> {
+    /// For a max pool: which place of its input won, as row · width + column; shaped as its output.
+    ///
+    /// # Panics
+    /// When the layer is no max pool.
+    pub fn switches(&self) -> Tensor<4, Int> {
         self.trace.switches[self.id.0].clone().expect("a max pool records its switches")
     }
 
@@ -77,6 +95,9 @@ impl<'t> Step<'t> {
         self.layer().backward(self, upstream)
     }
 }
+
+/// Is shown a layer of a reverse walk, what arrived at its output, and what it handed back to each input.
+pub type Visit<'v> = &'v mut dyn FnMut(&Step<'_>, &Activation, &[Activation]) -> Result<()>;
 
 /// Where a reverse walk ended: what arrived at a layer, and the score it started from.
 #[derive(Debug, Clone)]
@@ -106,6 +127,19 @@ impl<'n> Trace<'n> {
     /// The network that was run.
     pub fn network(&self) -> &'n Network {
         self.network
+    }
+
+    /// Explains the same pictures on the network with its batch norms folded: on this trace, if there is nothing to fold, or
+    /// on a new one. For methods that share something out among the weights.
+    ///
+    /// # Errors
+    /// Those of `explain`.
+    pub fn with_batch_norms_folded<T>(&self, explain: impl FnOnce(&Trace<'_>) -> Result<T>) -> Result<T> {
+        let folded = self.network.fold_batch_norms();
+        match folded.nodes.len() == self.network.nodes.len() {
+            true => explain(self),
+            false => explain(&folded.record(self.images())?),
+        }
     }
 
     /// The pictures it was run on, `[n, c, h, w]`.
@@ -149,11 +183,28 @@ impl<'n> Trace<'n> {
     /// [`Error::Target`] when the network has no such target, [`Error::Unsupported`] when the rule refuses the network
     /// or when the score does not depend on the layer.
     pub fn explain_layer(&self, target: &Target, rule: &dyn BackwardRule, until: NodeId) -> Result<Backward> {
-        let (start, cotangent, scores, target) = match target {
+        self.explain_layer_with(target, rule, until, None)
+    }
+
+    /// The same, and shows `visit` every layer that was walked through: what arrived at its output, and what it handed
+    /// back to each of its inputs. For books that must balance.
+    ///
+    /// # Errors
+    /// As [`explain_layer`](Self::explain_layer).
+    pub fn explain_layer_with(
+        &self,
+        target: &Target,
+        rule: &dyn BackwardRule,
+        until: NodeId,
+        visit: Option<Visit<'_>>,
+    ) -> Result<Backward> {
+        // Before anything else of the rule is asked.
+        rule.check(self.network)?;
+        let (start, slope, scores, target) = match target {
             Target::Unit { layer, index } => {
                 let start = self.network.find(layer)?;
-                let (cotangent, scores) = self.unit(start, target, index)?;
-                (start, cotangent, scores, target.clone())
+                let (slope, scores) = self.unit(start, target, index)?;
+                (start, slope, scores, target.clone())
             }
             on_logits => {
                 let pinned = on_logits.pin(&self.logits())?;
@@ -161,7 +212,8 @@ impl<'n> Trace<'n> {
                 (self.network.output, Activation::Vector(score.cotangent), score.values, pinned)
             }
         };
-        let arrived = self.backward(start, cotangent, rule, until)?;
+        let start_from = rule.start(&self.outputs[start.0], slope)?;
+        let arrived = self.walk(start, start_from, rule, until, visit)?;
         Ok(Backward { arrived, scores, target })
     }
 
@@ -181,19 +233,26 @@ impl<'n> Trace<'n> {
         rule: &dyn BackwardRule,
         until: NodeId,
     ) -> Result<Activation> {
+        rule.check(self.network)?;
+        self.walk(start, cotangent, rule, until, None)
+    }
+
+    fn walk(
+        &self,
+        start: NodeId,
+        cotangent: Activation,
+        rule: &dyn BackwardRule,
+        until: NodeId,
+        mut visit: Option<Visit<'_>>,
+    ) -> Result<Activation> {
         let nodes = &self.network.nodes;
         let wanted = self.outputs[start.0].dims();
         if cotangent.dims() != wanted {
             let requirement = format!("the output of {} has shape {wanted:?}", nodes[start.0].name);
             return Err(Error::parameter("cotangent", format!("{:?}", cotangent.dims()), &requirement));
         }
-        rule.check(self.network)?;
         // Only nodes that depend on `until` can carry anything to it.
-        let mut depends = vec![false; nodes.len()];
-        depends[until.0] = true;
-        for index in until.0 + 1..nodes.len() {
-            depends[index] = nodes[index].inputs.iter().any(|input| depends[input.0]);
-        }
+        let depends = self.network.depend_on(until);
         if start < until || !depends[start.0] {
             let (from, to) = (&nodes[start.0].name, &nodes[until.0].name);
             let problem = format!("{from} does not depend on layer {to}: choose a layer that leads to it");
@@ -204,19 +263,37 @@ impl<'n> Trace<'n> {
         for index in (until.0 + 1..=start.0).rev().filter(|index| depends[*index]) {
             let Some(upstream) = arrived[index].take() else { continue };
             let step = Step { trace: self, id: NodeId(index) };
+            // Kept only if somebody looks: a rule may overwrite what nobody else holds.
+            let seen = visit.as_ref().map(|_| upstream.clone());
             let handed_back = match step.layer() {
                 Layer::Relu => vec![rule.relu(&step, upstream)?],
+                Layer::Function(_) => vec![rule.function(&step, upstream)?],
                 Layer::Convolution(_) => vec![rule.convolution(&step, upstream)?],
                 Layer::Linear(_) => vec![rule.linear(&step, upstream)?],
-                Layer::MaxPool(_) | Layer::AveragePool(_) | Layer::AdaptiveAveragePool(_) => {
-                    vec![rule.pooling(&step, upstream)?]
-                }
+                Layer::MaxPool(_)
+                | Layer::AveragePool(_)
+                | Layer::AdaptiveAveragePool(_)
+                | Layer::Mean { .. }
+                | Layer::Resample(_) => vec![rule.pooling(&step, upstream)?],
                 Layer::BatchNorm(_) => vec![rule.batch_norm(&step, upstream)?],
+                Layer::LayerNorm(_) => vec![rule.layer_norm(&step, upstream)?],
                 Layer::Softmax { .. } => vec![rule.softmax(&step, upstream)?],
                 Layer::Sum => rule.sum(&step, upstream)?,
-                // No rule differs from the gradient here: most of these only move values about.
-                _ => step.gradients(upstream),
+                Layer::Product | Layer::MatrixProduct => rule.product(&step, upstream)?,
+                // No rule differs from the gradient here: these only move values about.
+                Layer::Input
+                | Layer::Constant(_)
+                | Layer::Flatten
+                | Layer::Reshape { .. }
+                | Layer::Transpose { .. }
+                | Layer::Select(_)
+                | Layer::Pad(_)
+                | Layer::Dropout
+                | Layer::Concatenation { .. } => step.gradients(upstream),
             };
+            if let (Some(visit), Some(seen)) = (&mut visit, &seen) {
+                visit(&step, seen, &handed_back)?;
+            }
             for (input, gradient) in nodes[index].inputs.iter().zip(handed_back).filter(|(input, _)| depends[input.0]) {
                 let sum = match arrived[input.0].take() {
                     Some(earlier) => earlier + gradient,

@@ -114,6 +114,35 @@ impl Function {
         })
     }
 
+    /// Whether no value it takes is below 0.
+    pub(crate) fn is_non_negative(self) -> bool {
+        match self {
+            Self::Sigmoid | Self::HardSigmoid { .. } | Self::Softplus | Self::Exp | Self::Sqrt | Self::Absolute => true,
+            Self::Clip { lowest, .. } => lowest >= 0.0,
+            Self::Power(exponent) => exponent == 2.0,
+            _ => false,
+        }
+    }
+
+    /// Whether it maps 0 to 0 and keeps (or, for the negation, mirrors) the sign of every value: an output then speaks for
+    /// what its input speaks for, only more or less loudly.
+    pub fn keeps_signs(self) -> bool {
+        match self {
+            Self::Tanh
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Silu
+            | Self::HardSwish
+            | Self::LeakyRelu(_)
+            | Self::Elu(_)
+            | Self::Mish
+            | Self::Erf
+            | Self::Negate => true,
+            Self::Clip { lowest, highest } => lowest <= 0.0 && highest >= 0.0,
+            _ => false,
+        }
+    }
+
     /// The derivative times what comes from above, by Burn's autodiff on this one layer.
     pub(super) fn backward(self, input: &Activation, upstream: Activation) -> Activation {
         if self == Self::Negate {

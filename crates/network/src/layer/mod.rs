@@ -1,5 +1,6 @@
 //! Layers: what they compute, what shape comes out, and their exact gradient.
 
+mod affine;
 mod arrange;
 mod batch_norm;
 mod convolution;
@@ -8,6 +9,7 @@ mod layer_norm;
 mod linear;
 mod pooling;
 
+pub use affine::Affine;
 pub use arrange::{Pad, Resample, Select};
 pub use batch_norm::BatchNorm;
 pub use convolution::Convolution;
