@@ -104,7 +104,8 @@ impl Baseline {
                 if index >= count {
                     return refuse(format!("{count} pictures"), format!("number {index} (from 0) is asked for"));
                 }
-                pictures.clone().slice_dim(0, index..index + 1).cast(images.dtype())
+                // Not tracked, whatever the pictures were made with.
+                pictures.clone().inner().slice_dim(0, index..index + 1).cast(images.dtype())
             }
         };
         Ok(one.expand(images.dims()))
@@ -141,6 +142,8 @@ mod tests {
         assert_eq!(set.count(), 2);
         assert_eq!(read(set.nth(&images, 1).unwrap()).unwrap(), [5.0, 6.0, 7.0, 8.0, 5.0, 6.0, 7.0, 8.0]);
         assert_eq!(serde_json::to_string(&set).unwrap(), r#"{"pictures":2}"#);
+        let tracked = Baseline::Pictures(images.clone().autodiff().require_grad());
+        assert!(!tracked.nth(&images, 1).unwrap().is_autodiff());
     }
 
     #[test]
