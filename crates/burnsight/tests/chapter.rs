@@ -4,7 +4,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use burnsight::{
-    Attributor, DeconvNet, GuidedBackprop, Target, VanillaGradient,
+    Attributor, DeconvNet, DeepLiftConfig, GuidedBackprop, IntegratedGradientsConfig, Target, VanillaGradient,
     network::{Layer, Linear, Network},
 };
 use burnsight_testkit::nets;
@@ -45,5 +45,21 @@ fn saturation() {
         let answer = VanillaGradient.attribute(&network, picture.clone(), &Target::Top).unwrap();
         assert_eq!(answer.scores, [score]);
         assert_eq!(map(&VanillaGradient, &network, picture), gradient);
+    }
+}
+
+/// What the chapter has against the gradient there, other methods answer: compared with (0, 0), where y = 0, the pixels
+/// (1, ¾) raised y by 1. Up to x₁ + x₂ = 1, after 1 / 1¾ of the way, both slopes are 1: 1 / 1¾ · (1, ¾) = (4/7, 3/7).
+#[test]
+fn saturation_is_seen_through() {
+    let device = Device::default();
+    let network = nets::saturation(&device, DType::F32);
+    let picture = || Tensor::from_data([[[[1.0, 0.75]]]], &device);
+    assert_eq!(map(&VanillaGradient, &network, picture()), [0.0, 0.0]);
+    let config = IntegratedGradientsConfig { steps: 1000, ..IntegratedGradientsConfig::default() };
+    let integrated = map(&config.init().unwrap(), &network, picture());
+    let deeplift = map(&DeepLiftConfig::default().init().unwrap(), &network, picture());
+    for (map, error) in [(integrated, 2e-3), (deeplift, 1e-6)] {
+        assert!((map[0] - 4.0 / 7.0).abs() < error && (map[1] - 3.0 / 7.0).abs() < error, "{map:?}");
     }
 }

@@ -144,7 +144,8 @@ pub struct ExplainArguments {
     /// Explain the target's score minus this class's score: why that and not this?
     #[arg(long, value_name = "INDEX|LABEL")]
     pub against: Option<String>,
-    /// The layer that Grad-CAM looks at; the last convolution (or the norm before the last attention) unless given
+    /// The layer that Grad-CAM looks at, the last convolution (or the norm before the last attention) unless given; the
+    /// layer that excitation-backprop goes down to, the pixels unless given
     #[arg(long, value_name = "NAME")]
     pub layer: Option<String>,
     /// Where to compute (see `burnsight devices`)
@@ -153,10 +154,23 @@ pub struct ExplainArguments {
     /// Start of the random numbers of methods that sample
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// Samples of methods that sample
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub samples: usize,
-    /// Noisy pictures computed at once: more is faster on a GPU and needs more memory
+    /// Samples of methods that sample; each method's own number unless given
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// Steps of methods that follow a path; each method's own number unless given
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Double the steps of integrated-gradients until the map adds up to this share of the score difference (0.01: 1 %)
+    #[arg(long, value_name = "SHARE")]
+    pub largest_gap: Option<f64>,
+    /// What pictures are compared with: zero (the mean colour, the default of most methods), black, white, noise, blur,
+    /// blur:PIXELS, or a picture or folder of pictures. Pictures may be given several times
+    #[arg(long, value_name = "NAME|PATH")]
+    pub baseline: Vec<String>,
+    /// Rules of the methods that have several, see `burnsight methods`
+    #[arg(long = "rule", value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub rules: Vec<String>,
+    /// Changed pictures computed at once: more is faster on a GPU and needs more memory
     #[arg(long, value_name = "N", default_value_t = MicroBatcher::DEFAULT_SIZE)]
     pub batch: usize,
     /// The folder to write to

@@ -23,8 +23,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     arguments::ExplainArguments,
-    methods::{METHODS, Method, Settings},
+    methods::{METHODS, Method},
     model, output,
+    settings::{BaselineChoice, Rules, Settings},
 };
 use report::{DrawingReport, MapReport, ModelReport, PictureReport, Question, RankedClass, Sidecar};
 
@@ -61,9 +62,8 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     let progress = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left").context("progress bar")?);
     let batches = MicroBatcher::new(arguments.batch)?.with_observer(advance(progress.clone()));
-    let settings =
-        Settings { layer: arguments.layer.clone(), seed: Seed(arguments.seed), samples: arguments.samples, batches };
-    settings.check()?;
+    let rules = Rules::parse(&arguments.rules, &methods)?;
+    let baseline = BaselineChoice::parse(&arguments.baseline)?;
     let pictures = zoo::find_pictures(&paths)?;
     output::prepare_folder(&arguments.out)?;
     let device = device::open(&arguments.device)?;
@@ -74,6 +74,17 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     if let Some(layer) = &arguments.layer {
         model.network.find(layer)?;
     }
+    let settings = Settings {
+        layer: arguments.layer.clone(),
+        seed: Seed(arguments.seed),
+        samples: arguments.samples,
+        steps: arguments.steps,
+        largest_gap: arguments.largest_gap,
+        rules,
+        ..Settings::new(&model, batches)
+    };
+    let settings = settings.with_baseline(baseline.as_ref(), &model, arguments.max_pixels, &device)?;
+    methods.iter().try_for_each(|method| (method.check)(&settings))?;
     let class = match arguments.target.as_str() {
         "top" => None,
         class => Some(model.labels.find(class)?),
@@ -140,7 +151,10 @@ impl Job<'_> {
                 attribution => attribution.with_context(context)?,
             };
             let map = SaliencyMap::of(&attribution, 0).with_context(context)?;
-            let drawing = (method.style)().draw(&map)?;
+            if let Some(warning) = attribution.completeness.as_ref().and_then(|all| all[0].warning()) {
+                self.note(&format!("{name}, {}: {warning}", method.name));
+            }
+            let drawing = (method.style)(&self.settings).draw(&map)?;
             let overlay = drawing.over(&picture.rgb, prepared.view)?;
             output::png(&folder.join(format!("{}.png", method.name)), &overlay)?;
             if self.arguments.raw {
@@ -155,7 +169,12 @@ impl Job<'_> {
                 top_classes: &classes[..classes.len().min(TOP_CLASSES)],
                 made_by: &attribution.provenance,
                 batch: self.settings.batches.size(),
+                baseline: &self.arguments.baseline,
                 map: MapReport::read(&attribution, &map)?,
+                conservation: method
+                    .books
+                    .map(|books| books(&self.settings, &trace, &question.target()))
+                    .transpose()?,
                 drawing: DrawingReport::new(&drawing),
             };
             output::json(&folder.join(format!("{}.json", method.name)), &sidecar)?;
@@ -164,6 +183,10 @@ impl Job<'_> {
         }
         let caption = [vec![name], question.caption()].concat();
         Ok(MontageRow { picture: thumbnail(&picture.rgb), caption, cells })
+    }
+
+    fn note(&self, text: &str) {
+        self.progress.suspend(|| eprintln!("note: {text}"));
     }
 
     /// Whether a method was named, rather than chosen by default or `all`.
@@ -175,7 +198,7 @@ impl Job<'_> {
     fn leave_out(&self, method: &Method, problem: &str) {
         self.progress.inc(1);
         if self.left_out.borrow_mut().insert(method.name) {
-            self.progress.suspend(|| eprintln!("note: {} left out: {problem}", method.name));
+            self.note(&format!("{} left out: {problem}", method.name));
         }
     }
 

@@ -7,17 +7,13 @@ use std::{
 
 use anyhow::Result;
 use burnsight::{
-    Error, MicroBatcher, Seed, Target, device,
+    Error, MicroBatcher, Target, device,
     network::{Layer, Network, Trace},
     zoo::Model,
 };
 use image::{Rgb, RgbImage};
 
-use crate::{
-    arguments::InspectArguments,
-    methods::{METHODS, Settings},
-    model, tables,
-};
+use crate::{arguments::InspectArguments, methods::METHODS, model, settings::Settings, tables};
 
 /// Enough to see whether a method that samples works.
 const SAMPLES: usize = 2;
@@ -31,7 +27,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     let trace = model.network.record(prepared.tensor)?;
     head(&model, &trace)?;
     layers(&trace)?;
-    methods(&trace)
+    methods(&model, &trace)
 }
 
 fn head(model: &Model, trace: &Trace<'_>) -> Result<()> {
@@ -64,8 +60,9 @@ fn layers(trace: &Trace<'_>) -> Result<()> {
 }
 
 /// Tries every method on a grey picture.
-fn methods(trace: &Trace<'_>) -> Result<()> {
-    let settings = Settings { layer: None, seed: Seed(0), samples: SAMPLES, batches: MicroBatcher::new(1)? };
+fn methods(model: &Model, trace: &Trace<'_>) -> Result<()> {
+    let (samples, steps) = (Some(SAMPLES), Some(SAMPLES));
+    let settings = Settings { samples, steps, ..Settings::new(model, MicroBatcher::new(1)?) };
     let mut rows = vec![["METHOD", "WORKS", ""].map(String::from).to_vec()];
     for method in &METHODS {
         let tried = device::guarded(|| (method.explain)(&settings, trace, &Target::Top)).flatten();

@@ -6,6 +6,7 @@ mod inspect;
 mod methods;
 mod model;
 mod output;
+mod settings;
 mod tables;
 
 use std::process::ExitCode;

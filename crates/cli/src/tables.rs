@@ -31,7 +31,12 @@ pub fn methods() -> Result<()> {
         row([method.name, default, method.cost, method.paper, method.question])
     }));
     print(&rows)?;
-    writeln!(stdout(), "\nThe cost comes on top of one forward pass, which all methods share.")?;
+    let mut out = stdout().lock();
+    writeln!(out, "\nThe cost comes on top of one forward pass, which all methods share.")?;
+    writeln!(out, "\nRules (--rule), the default first:")?;
+    for method in METHODS.iter().filter(|method| !method.rules.is_empty()) {
+        writeln!(out, "  {}: {}", method.name, method.rules.join(", "))?;
+    }
     Ok(())
 }
 

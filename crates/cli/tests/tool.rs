@@ -57,20 +57,23 @@ fn json(path: &Path) -> serde_json::Value {
 #[test]
 fn explain_writes_everything_it_promises() {
     let ball = example("golf-ball.png");
-    let (out, text) = explain(&[&ball, "--method", "all", "--samples", "2", "--raw"]);
+    let (out, text) = explain(&[&ball, "--method", "all", "--samples", "2", "--steps", "2", "--raw"]);
     assert!(text.contains("golf-ball.png (480×360): golf ball 9") && text.contains("comparison.png"), "{text}");
     let at = |name: &str| out.path().join("golf-ball").join(name);
     let (shape, input) = npy(&at("input.npy"));
     assert_eq!(shape, [3, 160, 160]);
-    for method in burnsight(&["methods"]).stdout.split(|byte| *byte == b'\n').skip(1).take(7) {
-        let name = String::from_utf8_lossy(method).split(' ').next().unwrap().to_string();
+    let table = String::from_utf8(burnsight(&["methods"]).stdout).unwrap();
+    let names: Vec<&str> =
+        table.lines().skip(1).map_while(|line| line.split(' ').next().filter(|name| !name.is_empty())).collect();
+    assert_eq!(names.len(), 15);
+    for name in names {
         assert_eq!(pixels(&at(&format!("{name}.png"))).dimensions(), (480, 360), "{name}");
         let (shape, map) = npy(&at(&format!("{name}.npy")));
         let channels = if name == "grad-cam" { 1 } else { 3 };
         assert_eq!(shape, [channels, 160, 160], "{name}");
         assert!(map.iter().any(|value| *value != 0.0), "{name} is zero everywhere");
         let sidecar = json(&at(&format!("{name}.json")));
-        assert_eq!(sidecar["made_by"]["method"], name.as_str());
+        assert_eq!(sidecar["made_by"]["method"], name);
         assert_eq!(sidecar["question"]["class"]["label"], "golf ball");
         let sum: f64 = map.iter().map(|value| f64::from(*value)).sum();
         assert!((sidecar["map"]["sum"].as_f64().unwrap() - sum).abs() < 1e-9, "{name}");
@@ -78,7 +81,67 @@ fn explain_writes_everything_it_promises() {
     // The raw input is what the map belongs to: input × gradient is their product.
     let (gradient, product) = (npy(&at("vanilla-gradient.npy")).1, npy(&at("input-x-gradient.npy")).1);
     assert!(input.iter().zip(gradient).map(|(x, g)| x * g).eq(product));
-    assert!(pixels(&out.path().join("comparison.png")).width() > 7 * 224);
+    assert!(pixels(&out.path().join("comparison.png")).width() > 15 * 224);
+}
+
+/// The map of one method, and its sidecar.
+fn map_of(method: &str, arguments: &[&str]) -> (Vec<f32>, serde_json::Value) {
+    let picture = example("parachute.png");
+    let (out, _) = explain(&[&[picture.as_str(), "--method", method, "--raw"], arguments].concat());
+    let file = out.path().join("parachute").join(method);
+    (npy(&file.with_extension("npy")).1, json(&file.with_extension("json")))
+}
+
+#[test]
+fn baselines_of_every_kind() {
+    let (ball, folder) = (example("golf-ball.png"), example(""));
+    let baselines: [&[&str]; 7] = [
+        &[],
+        &["--baseline", "black"],
+        &["--baseline", "white"],
+        &["--baseline", "noise"],
+        &["--baseline", "blur:3"],
+        &["--baseline", &ball],
+        &["--baseline", &folder],
+    ];
+    let maps: Vec<Vec<f32>> = baselines.map(|baseline| map_of("deeplift", baseline).0).to_vec();
+    for (index, map) in maps.iter().enumerate() {
+        assert!(maps[..index].iter().all(|other| other != map), "{:?} is like another", baselines[index]);
+    }
+    assert_eq!(maps[0], map_of("deeplift", &["--baseline", "zero"]).0);
+    let (_, sidecar) = map_of("deeplift", &["--baseline", &folder]);
+    assert_eq!(sidecar["made_by"]["parameters"]["baseline"]["pictures"], 4);
+    let kept = &sidecar["map"]["completeness"];
+    let (sum, difference) = (kept["sum"].as_f64().unwrap(), kept["difference"].as_f64().unwrap());
+    assert!((sum - difference).abs() < 1e-2 * difference.abs(), "{sum} of {difference}");
+    // Black in the model's units: (0 − mean) / std of each channel.
+    let (_, sidecar) = map_of("integrated-gradients", &["--baseline", "black", "--steps", "2"]);
+    let red = sidecar["made_by"]["parameters"]["baseline"]["color"][0].as_f64().unwrap();
+    assert!((red + 0.485 / 0.229).abs() < 1e-5, "{red}");
+}
+
+#[test]
+fn rules_steps_and_gaps() {
+    assert_ne!(map_of("lrp", &[]).0, map_of("lrp", &["--rule", "epsilon-gamma-box"]).0);
+    assert_ne!(map_of("deeplift", &[]).0, map_of("deeplift", &["--rule", "reveal-cancel"]).0);
+    assert_ne!(map_of("deep-taylor", &[]).0, map_of("deep-taylor", &["--rule", "unbounded"]).0);
+    let contrastive = map_of("excitation-backprop", &["--rule", "contrastive"]).0;
+    assert!(contrastive.iter().any(|value| *value < 0.0));
+    let coarse = map_of("excitation-backprop", &["--layer", "features.10"]).0;
+    assert_eq!(coarse.len(), 160 * 160);
+
+    let (_, sidecar) = map_of("lrp", &[]);
+    let books = sidecar["conservation"].as_array().unwrap();
+    assert_eq!(books[0]["layer"], "classifier.0");
+    let score = sidecar["score"].as_f64().unwrap();
+    assert!((books[0]["arrived"][0].as_f64().unwrap() - score).abs() < 1e-4 * score);
+    assert!(map_of("deeplift", &[]).1["conservation"].is_null());
+
+    let (coarse, _) = map_of("integrated-gradients", &["--steps", "2", "--rule", "midpoint"]);
+    let (_, refined) = map_of("integrated-gradients", &["--steps", "2", "--largest-gap", "0.2"]);
+    assert!(coarse.iter().any(|value| *value != 0.0));
+    let taken = refined["made_by"]["parameters"]["steps-taken"][0].as_u64().unwrap();
+    assert!(taken > 2, "{taken} steps");
 }
 
 #[test]
@@ -216,6 +279,15 @@ fn bad_arguments_quote_the_value_and_list_the_choices() {
         (&["--mean", "0.5"], &["0.5", "three numbers"]),
         (&["--std", "0,1,1"], &["`std`", "positive"]),
         (&["--samples", "0"], &["`samples` is 0"]),
+        (&["--method", "integrated-gradients", "--steps", "0"], &["`steps` is 0"]),
+        (&["--method", "integrated-gradients", "--largest-gap", "0"], &["`largest_gap` is 0"]),
+        (&["--method", "deeplift", "--baseline", "blak"], &["`baseline` is blak", "black"]),
+        (&["--method", "deeplift", "--baseline", "black", "--baseline", "white"], &["black", "cannot be mixed"]),
+        (&["--method", "deeplift", "--baseline", "blur:-2"], &["-2", "positive number"]),
+        (&["--method", "deeplift", "--baseline", "blur:much"], &["blur:much", "blur:8"]),
+        (&["--method", "lrp", "--rule", "epsilon-minus"], &["epsilon-minus", "epsilon-plus", "reveal-cancel"]),
+        (&["--method", "lrp", "--rule", "rescale"], &["rescale", "--method deeplift"]),
+        (&["--method", "lrp", "--rule", "zero", "epsilon"], &["`rule` is epsilon", "lrp already goes by zero"]),
         (&["--samples", "many"], &["many", "--samples"]),
         (&["--batch", "0"], &["`batch` is 0"]),
         (&["--out", blocked.to_str().unwrap()], &["--out"]),

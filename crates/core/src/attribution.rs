@@ -71,8 +71,7 @@ impl Completeness {
     /// A sentence when the gap is above [`NOTICEABLE`](Self::NOTICEABLE).
     pub fn warning(&self) -> Option<String> {
         let share = self.relative_gap();
-        // Not `>`, so that NaN warns too.
-        (!(share <= Self::NOTICEABLE)).then(|| {
+        (share.is_nan() || share > Self::NOTICEABLE).then(|| {
             let Self { sum, difference } = self;
             format!("the map adds up to {sum:.4} where {difference:.4} is to be explained, {:.0} % off", share * 100.0)
         })

@@ -9,6 +9,8 @@ use crate::{Error, Result, Seed, gaussian_blur};
 ///
 /// No choice is neutral: a black baseline hides black objects. Zero after the usual normalisation is the mean colour of
 /// the training pictures.
+// Methods have one each: boxing the set of pictures would save bytes and cost every caller a `Box::new`.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {

@@ -83,6 +83,11 @@ impl Preprocessing {
         Ok(Prepared { tensor, view, notes })
     }
 
+    /// What the model gets for a colour, R, G and B from 0 to 1.
+    pub fn color(&self, rgb: [f32; 3]) -> Vec<f32> {
+        (0..3).map(|c| (rgb[c] - self.mean[c]) / self.std[c]).collect()
+    }
+
     /// Interleaved 8-bit colours to normalised planes.
     fn normalise(&self, rgb: &[u8]) -> Vec<f32> {
         let channel = |c: usize| {

@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use anyhow::Result;
 use burnsight::{
-    Attribution, Completeness, Provenance, Target, read,
+    Attribution, Completeness, LayerRelevance, Provenance, Target, read,
     visualization::{Drawing, SaliencyMap, Style},
     zoo::{CropBox, Labels, Model, Prepared, Preprocessing},
 };
@@ -90,7 +90,11 @@ pub struct Sidecar<'a> {
     pub made_by: &'a Provenance,
     /// Pictures computed at once; of influence on the last bits only.
     pub batch: usize,
+    /// As given to `--baseline`; empty where each method has its own.
+    pub baseline: &'a [String],
     pub map: MapReport,
+    /// What every layer got and handed on, of methods that share out relevance.
+    pub conservation: Option<Vec<LayerRelevance>>,
     pub drawing: DrawingReport<'a>,
 }
 
