@@ -4,8 +4,9 @@ use std::fmt;
 
 use burn::tensor::{Device, Tensor};
 use burnsight::{
-    Attribution, Attributor, DeconvNet, GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, Result,
-    SmoothGradConfig, Target, VanillaGradient, network::Network,
+    Attribution, Attributor, Composite, DeconvNet, DeepLiftConfig, DeepLiftRule, DeepTaylor, GradCam, GuidedBackprop,
+    GuidedGradCam, InputXGradient, IntegratedGradientsConfig, LrpConfig, Result, SmoothGradConfig, Target,
+    VanillaGradient, network::Network,
 };
 use burnsight_benches::{Subject, devices, settle};
 use divan::Bencher;
@@ -16,7 +17,7 @@ fn main() {
 
 type Explain = fn(&Network, Tensor<4>) -> Result<Attribution>;
 
-const METHODS: [(&str, Explain); 7] = [
+const METHODS: [(&str, Explain); 13] = [
     ("vanilla-gradient", |network, picture| VanillaGradient.attribute(network, picture, &Target::Class(0))),
     ("input-x-gradient", |network, picture| InputXGradient.attribute(network, picture, &Target::Class(0))),
     ("deconvnet", |network, picture| DeconvNet.attribute(network, picture, &Target::Class(0))),
@@ -27,7 +28,24 @@ const METHODS: [(&str, Explain); 7] = [
         let config = SmoothGradConfig { samples: 4, ..SmoothGradConfig::default() };
         config.wrap(VanillaGradient)?.attribute(network, picture, &Target::Class(0))
     }),
+    ("integrated-gradients, 4 steps", |network, picture| {
+        let config = IntegratedGradientsConfig { steps: 4, ..IntegratedGradientsConfig::default() };
+        config.init()?.attribute(network, picture, &Target::Class(0))
+    }),
+    ("deeplift, rescale", |network, picture| deeplift(DeepLiftRule::Rescale, network, picture)),
+    ("deeplift, reveal-cancel", |network, picture| deeplift(DeepLiftRule::RevealCancel, network, picture)),
+    ("lrp, epsilon-plus", |network, picture| lrp(Composite::epsilon_plus(), network, picture)),
+    ("lrp, epsilon-alpha2-beta1", |network, picture| lrp(Composite::epsilon_alpha2_beta1(), network, picture)),
+    ("deep-taylor", |network, picture| DeepTaylor::unbounded().attribute(network, picture, &Target::Class(0))),
 ];
+
+fn deeplift(rule: DeepLiftRule, network: &Network, picture: Tensor<4>) -> Result<Attribution> {
+    DeepLiftConfig { rule, ..DeepLiftConfig::default() }.init()?.attribute(network, picture, &Target::Class(0))
+}
+
+fn lrp(composite: Composite, network: &Network, picture: Tensor<4>) -> Result<Attribution> {
+    LrpConfig { composite, ..LrpConfig::default() }.init()?.attribute(network, picture, &Target::Class(0))
+}
 
 /// One line of the table.
 #[derive(Clone)]

@@ -4,8 +4,9 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use burnsight::{
-    Attributor, Classifier, DeconvNet, GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, SmoothGrad,
-    SmoothGradConfig, Target, VanillaGradient, device, network::Network,
+    Attributor, Classifier, Composite, DeconvNet, DeepLiftConfig, DeepLiftRule, DeepTaylor, ExcitationBackprop,
+    GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, IntegratedGradientsConfig, LrpConfig, PixelBounds,
+    SmoothGrad, SmoothGradConfig, Target, VanillaGradient, device, network::Network,
 };
 use burnsight_testkit::{Residual, nets, relative_l2, values};
 
@@ -50,6 +51,35 @@ fn a_chain_agrees() {
 #[test]
 fn branches_agree() {
     agree(nets::branches);
+}
+
+/// The path and relevance methods, on a network with a skip connection.
+#[test]
+fn path_and_relevance_methods_agree() {
+    let lrp = |composite| LrpConfig { composite, ..LrpConfig::default() }.init().unwrap();
+    let bounds = PixelBounds { low: vec![-4.0; 3], high: vec![4.0; 3] };
+    let deeplift = |rule| DeepLiftConfig { rule, ..DeepLiftConfig::default() }.init().unwrap();
+    let steps = IntegratedGradientsConfig { steps: 3, ..IntegratedGradientsConfig::default() };
+    let methods: [(&str, &dyn Attributor<Network>); 7] = [
+        ("integrated gradients", &steps.init().unwrap()),
+        ("DeepLIFT, Rescale", &deeplift(DeepLiftRule::Rescale)),
+        ("DeepLIFT, RevealCancel", &deeplift(DeepLiftRule::RevealCancel)),
+        ("LRP, epsilon-plus", &lrp(Composite::epsilon_plus())),
+        ("LRP, epsilon-gamma-box", &lrp(Composite::epsilon_gamma_box(0.25, bounds))),
+        ("deep Taylor", &DeepTaylor::unbounded()),
+        ("excitation backprop", &ExcitationBackprop::new().contrastive()),
+    ];
+    let [flex, wgpu] = open();
+    for (name, method) in methods {
+        let compute = |device: &Device| {
+            let (_, network) = Residual::with_network([13, 17], device);
+            let images = nets::pictures([2, 3, 13, 17], device, DType::F32);
+            values(method.attribute(&network, images, &Target::Classes(vec![1, 2])).unwrap().map)
+        };
+        let difference = relative_l2(&compute(&wgpu), &compute(&flex));
+        eprintln!("{name}: {difference:.1e}");
+        assert!(difference < 1e-3, "{name}: relative L2 {difference}");
+    }
 }
 
 /// A Burn module that calls our ReLU: an operation with a backward of its own, compiled for each backend.

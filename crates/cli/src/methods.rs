@@ -30,10 +30,13 @@ pub struct Method {
     pub samples: fn(&Settings) -> usize,
     /// Refuses what it would refuse, before any picture is read.
     pub check: fn(&Settings) -> Result<()>,
-    pub explain: fn(&Settings, &Trace<'_>, &Target) -> Result<Attribution>,
+    pub explain: Explain<Attribution>,
     /// Where relevance stays on its way through the layers, for methods that share it out.
-    pub books: Option<fn(&Settings, &Trace<'_>, &Target) -> Result<Vec<LayerRelevance>>>,
+    pub books: Option<Explain<Vec<LayerRelevance>>>,
 }
+
+/// What is made of a recorded pass.
+type Explain<T> = fn(&Settings, &Trace<'_>, &Target) -> Result<T>;
 
 /// What most entries have in common.
 const PLAIN: Method = Method {

@@ -65,7 +65,7 @@ impl DeepTaylor {
 
 impl TraceAttributor for DeepTaylor {
     fn attribute_trace(&self, trace: &Trace<'_>, target: &Target) -> Result<Attribution> {
-        trace.with_batch_norms_folded(|trace| {
+        trace.with_batch_norms_folded(target, |trace, target| {
             let network = trace.network();
             Self::check(network)?;
             let rules = self.rules(network)?;
@@ -77,7 +77,7 @@ impl TraceAttributor for DeepTaylor {
 
 impl Attributor<Network> for DeepTaylor {
     fn attribute(&self, network: &Network, images: Tensor<4>, target: &Target) -> Result<Attribution> {
-        self.attribute_trace(&network.fold_batch_norms().record(images)?, target)
+        self.attribute_trace(&network.record(images)?, target)
     }
 }
 

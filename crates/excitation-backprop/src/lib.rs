@@ -70,7 +70,7 @@ fn weighted_layers_of(network: &Network, start: NodeId) -> Vec<NodeId> {
 
 impl TraceAttributor for ExcitationBackprop {
     fn attribute_trace(&self, trace: &Trace<'_>, target: &Target) -> Result<Attribution> {
-        trace.with_batch_norms_folded(|trace| {
+        trace.with_batch_norms_folded(target, |trace, target| {
             let network = trace.network();
             let until = self.layer.as_deref().map_or(Ok(network.input()), |name| network.find(name))?;
             let Backward { mut arrived, scores, target } = self.walk(trace, target, until, Rule::ZPlus)?;
@@ -94,7 +94,7 @@ impl TraceAttributor for ExcitationBackprop {
 
 impl Attributor<Network> for ExcitationBackprop {
     fn attribute(&self, network: &Network, images: Tensor<4>, target: &Target) -> Result<Attribution> {
-        self.attribute_trace(&network.fold_batch_norms().record(images)?, target)
+        self.attribute_trace(&network.record(images)?, target)
     }
 }
 

@@ -58,7 +58,7 @@ impl Lrp {
     /// # Errors
     /// As [`Attributor::attribute`].
     pub fn conservation(&self, trace: &Trace<'_>, target: &Target) -> Result<Vec<LayerRelevance>> {
-        trace.with_batch_norms_folded(|trace| self.propagation(trace.network())?.books(trace, target))
+        trace.with_batch_norms_folded(target, |trace, target| self.propagation(trace.network())?.books(trace, target))
     }
 
     fn propagation(&self, network: &Network) -> Result<Propagation> {
@@ -71,13 +71,15 @@ impl TraceAttributor for Lrp {
     fn attribute_trace(&self, trace: &Trace<'_>, target: &Target) -> Result<Attribution> {
         let LrpConfig { composite, biases } = &self.config;
         let parameters = json!({ "composite": composite, "biases": biases });
-        trace.with_batch_norms_folded(|trace| self.propagation(trace.network())?.explain(trace, target, parameters))
+        trace.with_batch_norms_folded(target, |trace, target| {
+            self.propagation(trace.network())?.explain(trace, target, parameters)
+        })
     }
 }
 
 impl Attributor<Network> for Lrp {
     fn attribute(&self, network: &Network, images: Tensor<4>, target: &Target) -> Result<Attribution> {
-        self.attribute_trace(&network.fold_batch_norms().record(images)?, target)
+        self.attribute_trace(&network.record(images)?, target)
     }
 }
 

@@ -223,7 +223,7 @@ impl PixelBounds {
         let dims = input.dims();
         let features: usize = dims[1..].iter().product();
         let channels = self.low.len();
-        if dims.len() == 4 && dims[1] != channels || features % channels != 0 {
+        if dims.len() == 4 && dims[1] != channels || !features.is_multiple_of(channels) {
             let requirement =
                 format!("layer {layer} reads pixels of shape {:?}: give one bound for each channel", &dims[1..]);
             return Err(Error::parameter("bounds", format!("{channels} channels"), &requirement));

@@ -218,6 +218,21 @@ fn batch_norms_are_folded_first() {
     assert_eq!(values(shared.map), folded);
 }
 
+/// A unit of the norm is the unit of the layer it was folded into; that layer's own output is gone.
+#[test]
+fn units_around_a_folded_norm() {
+    let device = Device::default();
+    let network = nets::small_vgg(&device, DType::F32);
+    let images = nets::pictures([1, 3, 8, 7], &device, DType::F32);
+    let unit = |layer: &str| Target::Unit { layer: layer.into(), index: vec![2, 3, 4] };
+    let of_norm = Lrp::default().attribute(&network, images.clone(), &unit("features.3")).unwrap();
+    let norm = network.record(images.clone()).unwrap().activation(network.find("features.3").unwrap()).clone();
+    let value = values(norm.flatten())[2 * 56 + 3 * 7 + 4];
+    assert!((f64::from(of_norm.scores[0]) - value).abs() < 1e-5 && value != 0.0, "{:?}, {value}", of_norm.scores);
+    let refused = Lrp::default().attribute(&network, images, &unit("features.2")).unwrap_err();
+    assert!(matches!(refused, Error::Target { .. }) && refused.to_string().contains("unit of features.3"), "{refused}");
+}
+
 /// Rules by kind, by depth, for the first layers and by name; the last choice that fits decides.
 #[test]
 fn composites_choose() {

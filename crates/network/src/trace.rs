@@ -133,12 +133,38 @@ impl<'n> Trace<'n> {
     /// on a new one. For methods that share something out among the weights.
     ///
     /// # Errors
-    /// Those of `explain`.
-    pub fn with_batch_norms_folded<T>(&self, explain: impl FnOnce(&Trace<'_>) -> Result<T>) -> Result<T> {
+    /// Those of `explain`; [`Error::Target`] for a hidden unit that is gone, because a batch norm reads it.
+    pub fn with_batch_norms_folded<T>(
+        &self,
+        target: &Target,
+        explain: impl FnOnce(&Trace<'_>, &Target) -> Result<T>,
+    ) -> Result<T> {
         let folded = self.network.fold_batch_norms();
-        match folded.nodes.len() == self.network.nodes.len() {
-            true => explain(self),
-            false => explain(&folded.record(self.images())?),
+        if folded.nodes.len() == self.network.nodes.len() {
+            return explain(self, target);
+        }
+        let target = self.unit_of_folded(target, &folded)?;
+        explain(&folded.record(self.images())?, &target)
+    }
+
+    /// A unit of a norm is, in the folded network, one of the layer before it; that layer's own units are there no more.
+    fn unit_of_folded(&self, target: &Target, folded: &Network) -> Result<Target> {
+        let Target::Unit { layer, index } = target else { return Ok(target.clone()) };
+        let id = self.network.find(layer)?;
+        let is_gone = |id: NodeId| folded.find(self.network.node(id).name()).is_err();
+        if is_gone(id) {
+            let before = self.network.node(id).inputs()[0];
+            return Ok(Target::Unit { layer: self.network.node(before).name().into(), index: index.clone() });
+        }
+        match self.network.readers(id).find(|reader| is_gone(*reader)) {
+            None => Ok(target.clone()),
+            Some(norm) => {
+                let norm = self.network.node(norm).name();
+                Err(Error::target(
+                    target,
+                    format!("the batch norm {norm} is folded into that layer: explain a unit of {norm}"),
+                ))
+            }
         }
     }
 
