@@ -9,16 +9,32 @@ pub use burnsight_device as device;
 pub use burnsight_module as module;
 pub use burnsight_network as network;
 
+#[cfg(feature = "blur-integrated-gradients")]
+pub use burnsight_blur_integrated_gradients::{BlurIntegratedGradients, BlurIntegratedGradientsConfig};
 #[cfg(feature = "deconvnet")]
 pub use burnsight_deconvnet::DeconvNet;
+#[cfg(feature = "deep-taylor")]
+pub use burnsight_deep_taylor::DeepTaylor;
+#[cfg(feature = "deeplift")]
+pub use burnsight_deeplift::{DeepLift, DeepLiftConfig, DeepLiftRule};
+#[cfg(feature = "excitation-backprop")]
+pub use burnsight_excitation_backprop::ExcitationBackprop;
+#[cfg(feature = "expected-gradients")]
+pub use burnsight_expected_gradients::{ExpectedGradients, ExpectedGradientsConfig};
 #[cfg(feature = "grad-cam")]
 pub use burnsight_grad_cam::GradCam;
 #[cfg(feature = "guided-backprop")]
 pub use burnsight_guided_backprop::GuidedBackprop;
 #[cfg(feature = "guided-grad-cam")]
 pub use burnsight_guided_grad_cam::GuidedGradCam;
+#[cfg(feature = "guided-integrated-gradients")]
+pub use burnsight_guided_integrated_gradients::{GuidedIntegratedGradients, GuidedIntegratedGradientsConfig};
 #[cfg(feature = "input-x-gradient")]
 pub use burnsight_input_x_gradient::InputXGradient;
+#[cfg(feature = "integrated-gradients")]
+pub use burnsight_integrated_gradients::{IntegratedGradients, IntegratedGradientsConfig, Quadrature};
+#[cfg(feature = "lrp")]
+pub use burnsight_lrp::{Composite, LayerRelevance, Layers, Lrp, LrpConfig, PixelBounds, Rule};
 #[cfg(feature = "smoothgrad")]
 pub use burnsight_smoothgrad::{SmoothGrad, SmoothGradConfig, Statistic};
 #[cfg(feature = "vanilla-gradient")]

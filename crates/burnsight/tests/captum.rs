@@ -1,79 +1,26 @@
-//! Every method against captum. `captum/generate.py` made the fixtures and says how.
+//! Every method that captum has too. `captum/generate.py` made the fixtures and says how.
 #![cfg(all(feature = "all-methods", feature = "zoo"))]
 #![allow(clippy::unwrap_used)]
 
-use std::{fs, path::PathBuf};
+mod reference;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use burnsight::{
-    Attribution, Attributor, Classifier, DeconvNet, GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, Seed,
-    SmoothGradConfig, Statistic, Target, VanillaGradient,
-    network::{ExactGradient, Network, TraceAttributor, WeightFile},
-    vgg::{Depth, VggConfig},
+    Attributor, Baseline, Classifier, Composite, DeconvNet, DeepLiftConfig, DeepLiftRule, ExpectedGradients,
+    ExpectedGradientsConfig, GradCam, GuidedBackprop, GuidedGradCam, InputXGradient, IntegratedGradientsConfig, Layers,
+    LrpConfig, Quadrature, Rule, Seed, SmoothGradConfig, Statistic, VanillaGradient,
+    network::{ExactGradient, Network, TraceAttributor},
 };
-use burnsight_testkit::{relative_l2, values};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-
-/// Largest relative L2 distance of a picture's map.
-const TOLERANCE: f64 = 1e-3;
+use reference::{DOUBLE, Fixture, Precision, SINGLE, builtin, path, random_vgg, residual, small};
+use safetensors::{Dtype, tensor::TensorView};
 
 /// Samples of SmoothGrad, and numbers in the larger of the two networks' pictures.
 const SAMPLES: usize = 4;
 const LONGEST: usize = 3 * 75 * 37;
 
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captum")
-}
-
-/// Pictures and what captum says about them.
-struct Fixture {
-    name: &'static str,
-    bytes: Vec<u8>,
-}
-
-impl Fixture {
-    fn read(name: &'static str) -> Self {
-        Self { name, bytes: fs::read(folder().join(name).with_extension("safetensors")).unwrap() }
-    }
-
-    fn data(&self, name: &str) -> TensorData {
-        let file = SafeTensors::deserialize(&self.bytes).unwrap();
-        let view = file.tensor(name).unwrap();
-        let dtype = if view.dtype() == Dtype::I64 { DType::I64 } else { DType::F32 };
-        TensorData::from_bytes_vec(view.data().to_vec(), view.shape(), dtype)
-    }
-
-    fn images(&self) -> Tensor<4> {
-        Tensor::from_data(self.data("images"), &Device::default())
-    }
-
-    fn classes(&self) -> Vec<usize> {
-        self.data("target").iter::<i64>().map(|class| class as usize).collect()
-    }
-
-    /// Compares picture by picture, so that no picture hides behind a larger one.
-    fn check<const D: usize>(&self, what: &str, ours: Tensor<D>) {
-        let captum = self.data(what);
-        assert_eq!(ours.dims().as_slice(), &captum.shape()[..], "{}: shape of {what}", self.name);
-        let length = captum.num_elements() / captum.shape()[0];
-        let captum: Vec<f64> = captum.iter().collect();
-        for (picture, (ours, captum)) in values(ours).chunks(length).zip(captum.chunks(length)).enumerate() {
-            let distance = relative_l2(ours, captum);
-            eprintln!("{:8} {what:22} picture {picture}: {distance:.1e}", self.name);
-            assert!(distance <= TOLERANCE, "{}: {what} of picture {picture} is {distance:.1e} off", self.name);
-        }
-    }
-
-    fn check_map(&self, what: &str, ours: Attribution) {
-        let logits: Vec<f64> = self.data("logits").iter().collect();
-        let classes = self.classes();
-        assert_eq!(ours.scores.len(), classes.len(), "{}: scores of {what}", self.name);
-        for ((score, row), class) in ours.scores.iter().zip(logits.chunks(logits.len() / classes.len())).zip(&classes) {
-            assert!((f64::from(*score) - row[*class]).abs() < 1e-4, "{}: score of {what}", self.name);
-        }
-        self.check(what, ours.map);
-    }
-}
+/// Samples of expected gradients, and baselines in the fixtures.
+const DRAWS: usize = 8;
+const BASELINES: usize = 3;
 
 /// A method, from the pictures and from a recorded pass.
 fn compare_method(
@@ -81,30 +28,33 @@ fn compare_method(
     network: &Network,
     what: &str,
     method: impl Attributor<Network> + TraceAttributor,
+    precision: Precision,
 ) {
-    let target = Target::Classes(fixture.classes());
-    fixture.check_map(what, method.attribute(network, fixture.images(), &target).unwrap());
-    let trace = network.record(fixture.images()).unwrap();
-    fixture.check_map(what, method.attribute_trace(&trace, &target).unwrap());
+    let target = fixture.target();
+    let images = fixture.images(precision.dtype);
+    fixture.check_map(what, method.attribute(network, images.clone(), &target).unwrap(), precision);
+    let trace = network.record(images).unwrap();
+    fixture.check_map(what, method.attribute_trace(&trace, &target).unwrap(), precision);
 }
 
 /// `inner` is the layer that the fixture explains besides the last convolution.
 fn compare(fixture: &Fixture, network: &Network, inner: &str) {
-    let target = Target::Classes(fixture.classes());
-    fixture.check("logits", network.logits(fixture.images()).unwrap());
+    let target = fixture.target();
+    let images = || fixture.images(DType::F32);
+    fixture.check("logits", network.logits(images()).unwrap(), SINGLE);
 
-    compare_method(fixture, network, "vanilla-gradient", VanillaGradient);
-    compare_method(fixture, network, "input-x-gradient", InputXGradient);
-    compare_method(fixture, network, "deconvnet", DeconvNet);
-    compare_method(fixture, network, "guided-backprop", GuidedBackprop);
-    compare_method(fixture, network, "grad-cam", GradCam::new());
-    compare_method(fixture, network, &format!("grad-cam of {inner}"), GradCam::with_layer(inner));
-    compare_method(fixture, network, "guided-grad-cam", GuidedGradCam::new());
+    compare_method(fixture, network, "vanilla-gradient", VanillaGradient, SINGLE);
+    compare_method(fixture, network, "input-x-gradient", InputXGradient, SINGLE);
+    compare_method(fixture, network, "deconvnet", DeconvNet, SINGLE);
+    compare_method(fixture, network, "guided-backprop", GuidedBackprop, SINGLE);
+    compare_method(fixture, network, "grad-cam", GradCam::new(), SINGLE);
+    compare_method(fixture, network, &format!("grad-cam of {inner}"), GradCam::with_layer(inner), SINGLE);
+    compare_method(fixture, network, "guided-grad-cam", GuidedGradCam::new(), SINGLE);
 
-    let trace = network.record(fixture.images()).unwrap();
-    fixture.check("logits", trace.logits());
+    let trace = network.record(images()).unwrap();
+    fixture.check("logits", trace.logits(), SINGLE);
     let backward = trace.explain_layer(&target, &ExactGradient, network.find(inner).unwrap()).unwrap();
-    fixture.check(&format!("gradient of {inner}"), backward.arrived.as_map().unwrap());
+    fixture.check(&format!("gradient of {inner}"), backward.arrived.as_map().unwrap(), SINGLE);
 
     let statistics = [
         ("smoothgrad", Statistic::Mean),
@@ -114,28 +64,103 @@ fn compare(fixture: &Fixture, network: &Network, inner: &str) {
     for (what, statistic) in statistics {
         let method = SmoothGradConfig { samples: SAMPLES, noise: 0.15, statistic, seed: Seed(0) };
         let method = method.wrap(VanillaGradient).unwrap();
-        fixture.check_map(what, method.attribute(network, fixture.images(), &target).unwrap());
+        fixture.check_map(what, method.attribute(network, images(), &target).unwrap(), SINGLE);
+    }
+}
+
+/// The methods that share out a score, or the difference of two. `signed`: a layer behind the first that reads values of
+/// both signs.
+fn compare_additive(fixture: &Fixture, network: &Network, signed: Option<&str>, precision: Precision) {
+    let network = &network.cast(precision.dtype);
+    let target = fixture.target();
+    let images = || fixture.images(precision.dtype);
+    fixture.check("logits", network.logits(images()).unwrap(), precision);
+
+    let pictures = fixture.pictures("baselines", precision.dtype);
+    let all = || Baseline::Pictures(pictures.clone());
+    let one = || Baseline::Pictures(pictures.clone().slice_dim(0, 0..1));
+    let paths = [
+        ("integrated-gradients", Quadrature::GaussLegendre, 50, Baseline::Zero),
+        ("integrated-gradients from a picture", Quadrature::GaussLegendre, 50, one()),
+        ("integrated-gradients from pictures", Quadrature::GaussLegendre, 50, all()),
+        ("integrated-gradients middle", Quadrature::Midpoint, 20, one()),
+        ("integrated-gradients left", Quadrature::Left, 20, one()),
+        ("integrated-gradients right", Quadrature::Right, 20, one()),
+    ];
+    for (what, quadrature, steps, baseline) in paths {
+        let config = IntegratedGradientsConfig { steps, quadrature, baseline, ..Default::default() };
+        let method = config.init().unwrap();
+        fixture.check_map(what, method.attribute(network, images(), &target).unwrap(), precision);
+    }
+
+    let method = expected_gradients(all());
+    fixture.check_map("expected-gradients", method.attribute(network, images(), &target).unwrap(), precision);
+
+    let starts = [("deeplift", Baseline::Zero), ("deeplift from a picture", one()), ("deeplift from pictures", all())];
+    for (what, baseline) in starts {
+        let method = DeepLiftConfig { rule: DeepLiftRule::Rescale, baseline }.init().unwrap();
+        compare_method(fixture, network, what, method, precision);
+    }
+
+    // Captum's LRP-0 for the layers that read values of both signs, whose signs its other rules do not see.
+    let with_zero = |rule| {
+        let composite = Composite::uniform(rule).with(Layers::First, Rule::Epsilon(1e-6));
+        match signed {
+            Some(layer) => composite.with(Layers::Named(layer.into()), Rule::Epsilon(1e-6)),
+            None => composite,
+        }
+    };
+    let mut rules = vec![
+        ("lrp epsilon", Composite::uniform(Rule::Epsilon(1e-6)), true),
+        ("lrp epsilon large", Composite::uniform(Rule::Epsilon(0.25)), true),
+        ("lrp z-plus", with_zero(Rule::ZPlus), false),
+    ];
+    // Without biases, sums come close to 0, and on a deep network the shares grow beyond single precision.
+    if signed.is_none() && precision.dtype == DType::F64 {
+        rules.push(("lrp gamma", with_zero(Rule::Gamma(0.25)), false));
+    }
+    for (what, composite, biases) in rules {
+        compare_method(fixture, network, what, LrpConfig { composite, biases }.init().unwrap(), precision);
     }
 }
 
 #[test]
 fn builtin_model() {
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/zoo/weights/vgg11-imagenette.safetensors");
-    let weights = fs::read(weights).unwrap();
-    let config = VggConfig::new(Depth::Vgg11).with_channels([32, 64, 128, 256, 256]).with_head([1, 1], [], 10);
-    let weights = WeightFile::safetensors("vgg11-imagenette", &weights, &Device::default()).unwrap();
-    compare(&Fixture::read("builtin"), &config.build(weights).unwrap(), "features.14");
+    compare(&Fixture::read("captum/builtin"), &builtin(), "features.14");
+}
+
+#[test]
+fn builtin_model_shares() {
+    let fixture = Fixture::read("captum/builtin_additive");
+    [SINGLE, DOUBLE].into_iter().for_each(|precision| compare_additive(&fixture, &builtin(), None, precision));
 }
 
 /// Batch norm, a hidden layer, and odd sizes: 75 × 37 pixels, of which the last max pool leaves 2 × 1 and the adaptive
 /// average pool makes 3 × 2.
 #[test]
 fn random_model() {
-    let weights = fs::read(folder().join("random_weights.safetensors")).unwrap();
-    let config = VggConfig::new(Depth::Vgg11).with_batch_norm(true).with_channels([4, 8, 16, 16, 16]);
-    let config = config.with_head([3, 2], [12], 7);
-    let weights = WeightFile::safetensors("random_weights", &weights, &Device::default()).unwrap();
-    compare(&Fixture::read("random"), &config.build(weights).unwrap(), "features.13");
+    compare(&Fixture::read("captum/random"), &random_vgg(), "features.13");
+}
+
+/// The same for 35 × 33 pixels, of which the last max pool leaves one.
+#[test]
+fn random_model_shares() {
+    let fixture = Fixture::read("captum/random_additive");
+    [SINGLE, DOUBLE].into_iter().for_each(|precision| compare_additive(&fixture, &random_vgg(), None, precision));
+}
+
+#[test]
+fn residual_model_shares() {
+    let fixture = Fixture::read("captum/residual_additive");
+    [SINGLE, DOUBLE]
+        .into_iter()
+        .for_each(|precision| compare_additive(&fixture, &residual(), Some("logits"), precision));
+}
+
+#[test]
+fn small_model_shares() {
+    let fixture = Fixture::read("captum/small_additive");
+    [SINGLE, DOUBLE].into_iter().for_each(|precision| compare_additive(&fixture, &small(), None, precision));
 }
 
 /// Row by row the noise of every sample. A smaller picture gets the beginning of the row.
@@ -147,8 +172,35 @@ fn noise() -> Vec<f32> {
 /// Otherwise SmoothGrad's comparison would fail and nobody would know why.
 #[test]
 fn noise_is_what_captum_was_given() {
-    let given: Vec<f32> = Fixture::read("noise").data("noise").iter().collect();
+    let given: Vec<f32> = Fixture::read("captum/noise").data("noise").iter().collect();
     assert_eq!(noise(), given);
+}
+
+fn expected_gradients(baselines: Baseline) -> ExpectedGradients {
+    ExpectedGradientsConfig { samples: DRAWS, baselines, seed: Seed(0) }.init().unwrap()
+}
+
+/// Numbers of the baselines and positions of every sample, for as many baselines as the fixtures have.
+fn draws() -> (Vec<i64>, Vec<f64>) {
+    let method = expected_gradients(Baseline::Pictures(Tensor::zeros([BASELINES, 1, 1, 1], &Device::default())));
+    (0..DRAWS).map(|sample| method.draw(sample)).map(|draw| (draw.baseline as i64, draw.position)).unzip()
+}
+
+#[test]
+fn draws_are_what_captum_was_given() {
+    let given = Fixture::read("captum/draws");
+    assert_eq!(draws(), (given.data("baseline").iter().collect(), given.data("position").iter().collect()));
+}
+
+#[test]
+#[ignore = "writes the draws for generate.py"]
+fn write_draws() {
+    let (baselines, positions) = draws();
+    let baselines: Vec<u8> = baselines.into_iter().flat_map(i64::to_le_bytes).collect();
+    let positions: Vec<u8> = positions.into_iter().flat_map(f64::to_le_bytes).collect();
+    let view = |dtype, bytes| TensorView::new(dtype, vec![DRAWS], bytes).unwrap();
+    let tensors = [("baseline", view(Dtype::I64, &baselines)), ("position", view(Dtype::F64, &positions))];
+    safetensors::serialize_to_file(tensors, None, &path("captum/draws")).unwrap();
 }
 
 #[test]
@@ -156,5 +208,5 @@ fn noise_is_what_captum_was_given() {
 fn write_noise() {
     let bytes: Vec<u8> = noise().into_iter().flat_map(f32::to_le_bytes).collect();
     let view = TensorView::new(Dtype::F32, vec![SAMPLES, LONGEST], &bytes).unwrap();
-    safetensors::serialize_to_file([("noise", view)], None, &folder().join("noise.safetensors")).unwrap();
+    safetensors::serialize_to_file([("noise", view)], None, &path("captum/noise")).unwrap();
 }
