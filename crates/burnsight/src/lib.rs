@@ -35,6 +35,10 @@ pub use burnsight_input_x_gradient::InputXGradient;
 pub use burnsight_integrated_gradients::{IntegratedGradients, IntegratedGradientsConfig, Quadrature};
 #[cfg(feature = "lrp")]
 pub use burnsight_lrp::{Composite, LayerRelevance, Layers, Lrp, LrpConfig, PixelBounds, Rule};
+#[cfg(feature = "pattern-attribution")]
+pub use burnsight_pattern_attribution::PatternAttribution;
+#[cfg(feature = "pattern-net")]
+pub use burnsight_pattern_net::{PatternEstimator, PatternNet, Patterns};
 #[cfg(feature = "smoothgrad")]
 pub use burnsight_smoothgrad::{SmoothGrad, SmoothGradConfig, Statistic};
 #[cfg(feature = "vanilla-gradient")]
