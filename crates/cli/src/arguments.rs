@@ -39,6 +39,42 @@ pub enum ModelsCommand {
     Fetch(FetchArguments),
     /// Print a model's layers, shapes and parameters, and which methods work on it
     Inspect(InspectArguments),
+    /// Fit the patterns that pattern-net and pattern-attribution need to pictures
+    ///
+    /// They belong to the model and to the pictures: take the kind that the model was trained on, a thousand or more, and
+    /// as many of every class. The file is found when it lies beside the model's own.
+    FitPatterns(FitPatternsArguments),
+}
+
+/// What to fit patterns to.
+#[derive(Debug, Args)]
+pub struct FitPatternsArguments {
+    /// Pictures, or folders of pictures
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Fit to so many of them, drawn at random
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub pictures: usize,
+    /// Start of the random numbers that draw them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// What the pictures are, in words: is written into the file
+    #[arg(long, value_name = "TEXT", default_value = "pictures")]
+    pub data: String,
+    /// Pictures computed at once
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub batch: usize,
+    /// The file to write; beside the model's own (for the built-in model, in the working folder) unless given
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where to compute (see `burnsight devices`)
+    #[arg(long, value_name = "NAME", default_value = default_device())]
+    pub device: String,
+    /// Leave out pictures with more pixels than this
+    #[arg(long, value_name = "N", default_value_t = zoo::DEFAULT_MAX_PIXELS)]
+    pub max_pixels: u64,
+    #[command(flatten)]
+    pub model: ModelArguments,
 }
 
 /// What to look at.

@@ -90,11 +90,11 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
         class => Some(model.labels.find(class)?),
     };
     let against = arguments.against.as_deref().map(|class| model.labels.find(class)).transpose()?;
-    let steps: usize = methods.iter().map(|method| 1 + (method.samples)(&settings)).sum();
-    progress.set_length((steps * pictures.len()) as u64);
-    progress.enable_steady_tick(Duration::from_millis(200));
     let left_out = RefCell::default();
     let job = Job { arguments, methods, settings, model, device, class, against, left_out, progress };
+    let steps: u64 = job.methods.iter().map(|method| job.planned(method)).sum();
+    job.progress.set_length(steps * pictures.len() as u64);
+    job.progress.enable_steady_tick(Duration::from_millis(200));
     job.explain_all(&pictures)
 }
 
@@ -141,11 +141,15 @@ impl Job<'_> {
             self.write_raw(folder, "input", &input)?;
         }
         let mut cells = Vec::new();
+        let mut position = self.progress.position();
         for method in &self.methods {
+            // Methods may look at a few more pictures than planned, to compare with, or at fewer.
+            position += self.planned(method);
             let context = || format!("{}, {}", path.display(), method.name);
             let attribution = match (method.explain)(&self.settings, &trace, &question.target()) {
                 Err(Error::Unsupported { problem, .. }) if !self.asked_for(method) => {
                     self.leave_out(method, &problem);
+                    self.progress.set_position(position);
                     continue;
                 }
                 attribution => attribution.with_context(context)?,
@@ -179,10 +183,15 @@ impl Job<'_> {
             };
             output::json(&folder.join(format!("{}.json", method.name)), &sidecar)?;
             cells.push(MontageCell::new(&drawing, thumbnail(&overlay)));
-            self.progress.inc(1);
+            self.progress.set_position(position);
         }
         let caption = [vec![name], question.caption()].concat();
         Ok(MontageRow { picture: thumbnail(&picture.rgb), caption, cells })
+    }
+
+    /// How far a method moves the bar: its own drawing, and the pictures that it looks at.
+    fn planned(&self, method: &Method) -> u64 {
+        1 + (method.samples)(&self.settings) as u64
     }
 
     fn note(&self, text: &str) {
@@ -196,7 +205,6 @@ impl Job<'_> {
 
     /// Says once that a method does not work on the model.
     fn leave_out(&self, method: &Method, problem: &str) {
-        self.progress.inc(1);
         if self.left_out.borrow_mut().insert(method.name) {
             self.note(&format!("{} left out: {problem}", method.name));
         }

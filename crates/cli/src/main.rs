@@ -6,6 +6,7 @@ mod inspect;
 mod methods;
 mod model;
 mod output;
+mod patterns;
 mod settings;
 mod tables;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Command::Models { command: None | Some(ModelsCommand::List) } => tables::models(),
         Command::Models { command: Some(ModelsCommand::Fetch(arguments)) } => model::fetch(&arguments),
         Command::Models { command: Some(ModelsCommand::Inspect(arguments)) } => inspect::run(&arguments),
+        Command::Models { command: Some(ModelsCommand::FitPatterns(arguments)) } => patterns::run(&arguments),
         Command::Devices => tables::devices(),
     };
     match result {

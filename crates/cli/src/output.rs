@@ -51,6 +51,10 @@ pub fn png(path: &Path, picture: &RgbImage) -> Result<()> {
     })
 }
 
+pub fn bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, |out| Ok(out.write_all(bytes)?))
+}
+
 pub fn json(path: &Path, value: &impl Serialize) -> Result<()> {
     write(path, |out| {
         serde_json::to_writer_pretty(&mut *out, value)?;

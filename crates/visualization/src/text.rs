@@ -66,18 +66,24 @@ impl Text {
         format!("{}{ELLIPSIS}", kept.trim_end())
     }
 
-    /// `text` broken between words into at most `max_lines` lines that fit `max_width`; what is too long for that is
-    /// shortened.
+    /// `text` broken between words, and behind hyphens of words too long for a line, into at most `max_lines` lines that
+    /// fit `max_width`; what is too long for that is shortened.
     pub fn wrap(&self, text: &str, max_width: u32, max_lines: usize) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
-        for word in text.split_whitespace() {
+        let parts = |word| match self.width(word) <= max_width {
+            true => vec![word],
+            false => word.split_inclusive('-').collect(),
+        };
+        let first_of_word = |word| parts(word).into_iter().enumerate().map(|(index, part)| (index == 0, part));
+        for (is_word, part) in text.split_whitespace().flat_map(first_of_word) {
             let is_last = lines.len() == max_lines;
+            let space = if is_word { " " } else { "" };
             match lines.last_mut() {
-                Some(line) if is_last || self.width(&format!("{line} {word}")) <= max_width => {
-                    line.push(' ');
-                    line.push_str(word);
+                Some(line) if is_last || self.width(&format!("{line}{space}{part}")) <= max_width => {
+                    line.push_str(space);
+                    line.push_str(part);
                 }
-                _ => lines.push(word.into()),
+                _ => lines.push(part.into()),
             }
         }
         lines.iter().map(|line| self.shorten(line, max_width)).collect()
@@ -129,6 +135,12 @@ mod tests {
         let lines = text.wrap("one two three four five six seven", text.width("two three"), 2);
         assert!(lines.len() == 2 && lines[1].ends_with(ELLIPSIS), "{lines:?}");
         assert!(text.wrap("  \n ", 100, 2).is_empty());
+        let width = text.width("guided-integrated-");
+        assert_eq!(text.wrap("guided-integrated-gradients", width, 2), ["guided-integrated-", "gradients"]);
+        assert_eq!(
+            text.wrap("Grad-CAM guided-integrated-gradients", width, 3)[1..],
+            ["guided-integrated-", "gradients"]
+        );
     }
 
     #[test]

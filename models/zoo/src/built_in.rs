@@ -60,7 +60,7 @@ fn from_bytes(bytes: &[u8], device: &Device) -> Result<Model> {
     sum::check(BUILT_IN, &sha256, stated)?;
     let (network, classes) = model::vgg(BUILT_IN, WeightFile::safetensors(BUILT_IN, bytes, device)?)?;
     let (labels, preprocessing, notes) = card.complete(BUILT_IN, classes)?;
-    Ok(Model { name: BUILT_IN.into(), sha256, network, preprocessing, labels, notes })
+    Ok(Model { name: BUILT_IN.into(), file: None, sha256, network, preprocessing, labels, notes })
 }
 
 #[cfg(test)]

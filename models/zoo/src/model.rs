@@ -1,6 +1,10 @@
 //! Models: networks with what it takes to use them.
 
-use std::{fs::File, path::Path, thread};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use burn::tensor::Device;
 use burnsight_core::{Error, Result};
@@ -14,6 +18,8 @@ use crate::{BUILT_IN, Cache, Card, InputCard, Labels, Preprocessing, built_in, s
 pub struct Model {
     /// The name in the tool, or of the file.
     pub name: String,
+    /// The weight file; none for what is built in.
+    pub file: Option<PathBuf>,
     /// SHA-256 of the weight file, in hexadecimal.
     pub sha256: String,
     /// The layers.
@@ -111,7 +117,7 @@ pub fn load_file(path: &Path, settings: &Card, device: &Device) -> Result<Model>
     let stem = || path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let name = card.name.clone().unwrap_or_else(stem);
     let (labels, preprocessing, notes) = card.complete(&name, classes)?;
-    Ok(Model { name, sha256, network, preprocessing, labels, notes })
+    Ok(Model { name, file: Some(path.to_path_buf()), sha256, network, preprocessing, labels, notes })
 }
 
 impl Model {

@@ -1,7 +1,7 @@
 //! Weights in files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::Path,
@@ -35,6 +35,7 @@ const DATA_PARALLEL: &str = "module.";
 pub struct WeightFile<'data> {
     name: String,
     tensors: BTreeMap<String, Stored<'data>>,
+    metadata: HashMap<String, String>,
     device: Device,
 }
 
@@ -85,11 +86,13 @@ impl WeightFile<'static> {
         (&mut file).take(pth::LONGEST_SIGNATURE).read_to_end(&mut beginning).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
 
+        let mut metadata = HashMap::new();
         let tensors = match pth::Container::of(&beginning) {
             Some(container) => pth::tensors(container, path, &file, length),
-            None if beginning.get(8) == Some(&b'{') => description::read(&mut file, length).map(|(metadata, start)| {
+            None if beginning.get(8) == Some(&b'{') => description::read(&mut file, length).map(|(header, start)| {
                 let file = Arc::new(file);
-                description::tensors(&metadata, |(from, to)| Place::File {
+                metadata = header.metadata().clone().unwrap_or_default();
+                description::tensors(&header, |(from, to)| Place::File {
                     file: file.clone(),
                     start: start + from as u64,
                     length: (to - from) as u64,
@@ -97,7 +100,7 @@ impl WeightFile<'static> {
             }),
             None => Err("neither a safetensors file nor one of torch's save (.pth)".into()),
         };
-        Ok(Self { tensors: with_plain_names(tensors.map_err(refuse)?), name, device: device.clone() })
+        Ok(Self { tensors: with_plain_names(tensors.map_err(refuse)?), metadata, name, device: device.clone() })
     }
 }
 
@@ -108,11 +111,17 @@ impl<'data> WeightFile<'data> {
     /// [`Error::Model`] when this is not a whole safetensors file.
     pub fn safetensors(name: &str, bytes: &'data [u8], device: &Device) -> Result<Self> {
         let refuse = |problem| Error::model(name, problem);
-        let (metadata, start) = description::read(&mut &bytes[..], bytes.len() as u64).map_err(refuse)?;
+        let (header, start) = description::read(&mut &bytes[..], bytes.len() as u64).map_err(refuse)?;
         let data = usize::try_from(start).ok().and_then(|start| bytes.get(start..));
         let data = data.ok_or_else(|| refuse(SAFETENSORS.into()))?;
-        let tensors = description::tensors(&metadata, |(from, to)| Place::Memory(&data[from..to]));
-        Ok(Self { name: name.into(), tensors, device: device.clone() })
+        let tensors = description::tensors(&header, |(from, to)| Place::Memory(&data[from..to]));
+        let metadata = header.metadata().clone().unwrap_or_default();
+        Ok(Self { name: name.into(), tensors, metadata, device: device.clone() })
+    }
+
+    /// What a safetensors file says about itself under that key.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
     }
 
     /// Names and shapes of the tensors that have not been taken yet: how an architecture is recognised.
