@@ -206,6 +206,10 @@ pub struct ExplainArguments {
     /// Rules of the methods that have several, see `burnsight methods`
     #[arg(long = "rule", value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub rules: Vec<String>,
+    /// Patterns of the model, for pattern-net and pattern-attribution; those that come with it, or lie beside its file,
+    /// unless given (see `burnsight models fit-patterns`)
+    #[arg(long, value_name = "FILE")]
+    pub patterns: Option<PathBuf>,
     /// Changed pictures computed at once: more is faster on a GPU and needs more memory
     #[arg(long, value_name = "N", default_value_t = MicroBatcher::DEFAULT_SIZE)]
     pub batch: usize,

@@ -81,6 +81,7 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
         steps: arguments.steps,
         largest_gap: arguments.largest_gap,
         rules,
+        patterns: model::patterns(&model, arguments.patterns.as_deref())?,
         ..Settings::new(&model, batches)
     };
     let settings = settings.with_baseline(baseline.as_ref(), &model, arguments.max_pixels, &device)?;

@@ -62,7 +62,8 @@ fn layers(trace: &Trace<'_>) -> Result<()> {
 /// Tries every method on a grey picture.
 fn methods(model: &Model, trace: &Trace<'_>) -> Result<()> {
     let (samples, steps) = (Some(SAMPLES), Some(SAMPLES));
-    let settings = Settings { samples, steps, ..Settings::new(model, MicroBatcher::new(1)?) };
+    let patterns = model::patterns(model, None)?;
+    let settings = Settings { samples, steps, patterns, ..Settings::new(model, MicroBatcher::new(1)?) };
     let mut rows = vec![["METHOD", "WORKS", ""].map(String::from).to_vec()];
     for method in &METHODS {
         let tried = device::guarded(|| (method.explain)(&settings, trace, &Target::Top)).flatten();

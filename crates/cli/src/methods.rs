@@ -3,7 +3,7 @@
 use burnsight::{
     Attribution, Attributor, BlurIntegratedGradients, Composite, DeconvNet, DeepLift, DeepTaylor, ExcitationBackprop,
     ExpectedGradients, GradCam, GuidedBackprop, GuidedGradCam, GuidedIntegratedGradients, InputXGradient,
-    IntegratedGradients, LayerRelevance, Lrp, Result, SmoothGrad, Target, VanillaGradient,
+    IntegratedGradients, LayerRelevance, Lrp, PatternAttribution, PatternNet, Result, SmoothGrad, Target, VanillaGradient,
     network::{Trace, TraceAttributor},
     visualization::{Blend, Overlay, Style},
 };
@@ -65,7 +65,7 @@ fn diverging(_: &Settings) -> Style {
     Style::diverging()
 }
 
-pub const METHODS: [Method; 15] = [
+pub const METHODS: [Method; 17] = [
     Method {
         name: VanillaGradient::NAME,
         question: "which pixels, changed a little, change the score most?",
@@ -233,6 +233,26 @@ pub const METHODS: [Method; 15] = [
         // The contrast has two signs, a probability has none.
         style: |settings| if settings.is_contrastive() { Style::diverging() } else { Style::sequential() },
         explain: |settings, trace, target| settings.excitation_backprop().attribute_trace(trace, target),
+        ..PLAIN
+    },
+    Method {
+        name: PatternNet::NAME,
+        question: "which signal did the network detect? (by patterns fitted to data)",
+        paper: "Kindermans et al. 2018",
+        style: own_colors,
+        explain: |settings, trace, target| {
+            PatternNet::new(settings.patterns(PatternNet::NAME)?).attribute_trace(trace, target)
+        },
+        ..PLAIN
+    },
+    Method {
+        name: PatternAttribution::NAME,
+        question: "how much did each part of that signal count?",
+        paper: "Kindermans et al. 2018",
+        style: diverging,
+        explain: |settings, trace, target| {
+            PatternAttribution::new(settings.patterns(PatternAttribution::NAME)?).attribute_trace(trace, target)
+        },
         ..PLAIN
     },
 ];

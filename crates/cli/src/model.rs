@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use burnsight::zoo::{self, Cache, Card, InputCard, Labels, Model};
+use burnsight::{
+    Patterns,
+    zoo::{self, Cache, Card, InputCard, Labels, Model},
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::arguments::{FetchArguments, ModelArguments, Size};
@@ -30,6 +33,14 @@ pub fn open_any(name: &Path, size: Option<Size>, device: &Device) -> Result<Mode
         return Ok(zoo::load_file(name, &settings, device)?);
     }
     Ok(zoo::load(&name.to_string_lossy(), device)?.with_settings(&settings)?)
+}
+
+/// The patterns in a file, or those that come with the model, if any.
+pub fn patterns(model: &Model, file: Option<&Path>) -> Result<Option<Patterns>> {
+    match file {
+        Some(file) => Ok(Some(Patterns::open(file, &model.network, &model.sha256)?)),
+        None => Ok(model.patterns()?),
+    }
 }
 
 /// What the flags say about the model.

@@ -8,7 +8,7 @@ use burnsight::{
     Baseline, BlurIntegratedGradients, BlurIntegratedGradientsConfig, Composite, DeepLift, DeepLiftConfig,
     DeepLiftRule, DeepTaylor, Error, ExcitationBackprop, ExpectedGradients, ExpectedGradientsConfig,
     GuidedIntegratedGradients, GuidedIntegratedGradientsConfig, IntegratedGradients, IntegratedGradientsConfig, Lrp,
-    LrpConfig, MicroBatcher, PixelBounds, Quadrature, Seed, SmoothGrad, SmoothGradConfig, VanillaGradient,
+    LrpConfig, MicroBatcher, Patterns, PixelBounds, Quadrature, Seed, SmoothGrad, SmoothGradConfig, VanillaGradient,
     zoo::{self, Model, Picture, Preprocessing},
 };
 
@@ -147,6 +147,7 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
     pub bounds: PixelBounds,
     pub rules: Rules,
+    pub patterns: Option<Patterns>,
     pub batches: MicroBatcher,
 }
 
@@ -162,6 +163,7 @@ impl Settings {
             baseline: None,
             bounds: bounds(&model.preprocessing),
             rules: Rules::default(),
+            patterns: None,
             batches,
         }
     }
@@ -286,5 +288,11 @@ impl Settings {
     pub fn excitation_backprop(&self) -> ExcitationBackprop {
         let method = self.layer.iter().fold(ExcitationBackprop::new(), |method, layer| method.with_layer(layer));
         if self.is_contrastive() { method.contrastive() } else { method }
+    }
+
+    /// The patterns that were fitted to the model.
+    pub fn patterns(&self, method: &str) -> burnsight::Result<Patterns> {
+        let problem = "there are no patterns of it: fit them with `burnsight models fit-patterns`, or name a file with --patterns";
+        self.patterns.clone().ok_or_else(|| Error::unsupported(method, problem))
     }
 }

@@ -65,7 +65,7 @@ fn explain_writes_everything_it_promises() {
     let table = String::from_utf8(burnsight(&["methods"]).stdout).unwrap();
     let names: Vec<&str> =
         table.lines().skip(1).map_while(|line| line.split(' ').next().filter(|name| !name.is_empty())).collect();
-    assert_eq!(names.len(), 15);
+    assert_eq!(names.len(), 17);
     for name in names {
         assert_eq!(pixels(&at(&format!("{name}.png"))).dimensions(), (480, 360), "{name}");
         let (shape, map) = npy(&at(&format!("{name}.npy")));
@@ -81,7 +81,7 @@ fn explain_writes_everything_it_promises() {
     // The raw input is what the map belongs to: input × gradient is their product.
     let (gradient, product) = (npy(&at("vanilla-gradient.npy")).1, npy(&at("input-x-gradient.npy")).1);
     assert!(input.iter().zip(gradient).map(|(x, g)| x * g).eq(product));
-    assert!(pixels(&out.path().join("comparison.png")).width() > 15 * 224);
+    assert!(pixels(&out.path().join("comparison.png")).width() > 17 * 224);
 }
 
 /// The map of one method, and its sidecar.
