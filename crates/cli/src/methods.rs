@@ -3,7 +3,8 @@
 use burnsight::{
     Attribution, Attributor, BlurIntegratedGradients, Composite, DeconvNet, DeepLift, DeepTaylor, ExcitationBackprop,
     ExpectedGradients, GradCam, GuidedBackprop, GuidedGradCam, GuidedIntegratedGradients, InputXGradient,
-    IntegratedGradients, LayerRelevance, Lrp, PatternAttribution, PatternNet, Result, SmoothGrad, Target, VanillaGradient,
+    IntegratedGradients, LayerRelevance, Lrp, PatternAttribution, PatternNet, Result, SmoothGrad, Target,
+    VanillaGradient,
     network::{Trace, TraceAttributor},
     visualization::{Blend, Overlay, Style},
 };
