@@ -43,7 +43,7 @@ pub enum ModelsCommand {
     ///
     /// They belong to the model and to the pictures: take the kind that the model was trained on, a thousand or more, and
     /// as many of every class. The file is found when it lies beside the model's own.
-    FitPatterns(FitPatternsArguments),
+    FitPatterns(Box<FitPatternsArguments>),
 }
 
 /// What to fit patterns to.

@@ -157,7 +157,11 @@ impl Job<'_> {
             };
             let map = SaliencyMap::of(&attribution, 0).with_context(context)?;
             if let Some(warning) = attribution.completeness.as_ref().and_then(|all| all[0].warning()) {
-                self.note(&format!("{name}, {}: {warning}", method.name));
+                let where_to_look = match method.books {
+                    Some(_) => format!("; {}.json says which layers kept the rest", method.name),
+                    None => String::new(),
+                };
+                self.note(&format!("{name}, {}: {warning}{where_to_look}", method.name));
             }
             let drawing = (method.style)(&self.settings).draw(&map)?;
             let overlay = drawing.over(&picture.rgb, prepared.view)?;
