@@ -36,9 +36,6 @@ fn head(model: &Model, trace: &Trace<'_>) -> Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "{}: {width}×{height} pixels to {} classes", model.name, trace.logits().dims()[1])?;
     writeln!(out, "{parameters} parameters in {} layers, SHA-256 {}", model.network.nodes().len(), model.sha256)?;
-    if let Some(softmax) = model.network.trailing_softmax() {
-        writeln!(out, "{softmax} at the end is set aside: the logits are explained")?;
-    }
     for note in &model.notes {
         writeln!(out, "note: {note}")?;
     }

@@ -79,11 +79,19 @@ fn every_method_that_works_is_drawn() {
     let explain = |model: &str, more: &[&str]| {
         let model = fixture(model);
         let arguments = ["explain", picture.to_str().unwrap(), "--model", &model, "--labels", labels.to_str().unwrap()];
-        printed(&[&arguments[..], &["--out", folder.to_str().unwrap(), "--samples", "2"], more].concat())
+        printed(
+            &[&arguments[..], &["--out", folder.to_str().unwrap(), "--samples", "2", "--steps", "2"], more].concat(),
+        )
     };
     let text = explain("windows.onnx", &["--method", "all", "--target", "ibis"]);
     assert!(text.contains("explained: ibis") && text.contains("deconvnet left out"), "{text}");
+    // Attention has no rule in LRP; what stands in its way, and what works, is said.
+    assert!(
+        text.contains("lrp left out: it has no rule for layer") && text.contains("use integrated-gradients"),
+        "{text}"
+    );
     let files = |name: &str| folder.join("golf-ball").join(name).is_file();
+    assert!(files("integrated-gradients.png") && !files("lrp.png"));
     assert!(
         files("grad-cam.png") && files("smoothgrad.png") && files("input-x-gradient.json") && !files("deconvnet.png")
     );
@@ -91,6 +99,10 @@ fn every_method_that_works_is_drawn() {
         serde_json::from_slice(&fs::read(folder.join("golf-ball/grad-cam.json")).unwrap()).unwrap();
     assert_eq!(sidecar["model"]["name"], "windows");
     assert_eq!(sidecar["model"]["preprocessing"]["size"], serde_json::json!([32, 32]));
+    let channels_last = fixture("channels_last.onnx");
+    let arguments = ["explain", picture.to_str().unwrap(), "--model", &channels_last, "--method", "lrp"];
+    let text = printed(&[&arguments[..], &["--out", folder.to_str().unwrap()]].concat());
+    assert!(text.contains("Softmax at the end is set aside"), "{text}");
     // What is asked for by name is an error instead of a note.
     let model = fixture("windows.onnx");
     let picture = picture.to_str().unwrap();

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 #[cfg(doc)]
 use burnsight_core::Error;
 use burnsight_core::{Attribution, Attributor, Result, Target};
-use burnsight_lrp::{Composite, Layers, LrpConfig, PixelBounds, Propagation, Rule, Start};
+use burnsight_lrp::{Composite, Layers, Lrp, LrpConfig, PixelBounds, Propagation, Rule, Start};
 use burnsight_network::{Layer, Network, NodeId, Trace, TraceAttributor};
 use serde_json::json;
 
@@ -49,7 +49,8 @@ impl DeepTaylor {
     }
 
     fn check(network: &Network) -> Result<()> {
-        network.require_rules(Self::NAME, "lrp", |_, node| {
+        let instead = if Lrp::default().check(network).is_ok() { Lrp::NAME } else { "integrated-gradients" };
+        network.require_rules(Self::NAME, instead, |_, node| {
             !matches!(
                 node.layer(),
                 Layer::Function(_)
@@ -187,7 +188,9 @@ mod tests {
         let tanh = nets::chain([("tanh", Layer::Function(Function::Tanh)), ("flatten", Layer::Flatten)]);
         let text = refused(&tanh);
         assert!(text.contains("layer tanh (tanh)") && text.contains("use lrp"), "{text}");
-        assert!(refused(&nets::branches(&device, DType::F32)).contains("sum_norm (batch norm)"));
+        // LRP would not work either: there is a softmax inside.
+        let text = refused(&nets::branches(&device, DType::F32));
+        assert!(text.contains("sum_norm (batch norm)") && text.contains("use integrated-gradients"), "{text}");
         let none = DeepTaylor::bounded(PixelBounds { low: vec![1.0], high: vec![0.0] }).unwrap_err();
         assert!(none.to_string().contains("[1.0] to [0.0]"), "{none}");
     }

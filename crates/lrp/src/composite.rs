@@ -46,7 +46,7 @@ pub struct Composite {
 
 impl Composite {
     /// The names that [`named`](Self::named) knows: composites, then single rules.
-    pub const NAMES: [&str; 16] = [
+    pub const NAMES: [&str; 17] = [
         "epsilon-plus",
         "epsilon-plus-flat",
         "epsilon-alpha2-beta1",
@@ -63,6 +63,7 @@ impl Composite {
         "alpha1-beta0",
         "z-plus",
         "w-square",
+        "flat",
     ];
 
     /// One rule for all layers.
@@ -133,6 +134,7 @@ impl Composite {
             "alpha1-beta0" => Self::uniform(ALPHA1_BETA0),
             "z-plus" => Self::uniform(Rule::ZPlus),
             "w-square" => Self::uniform(Rule::WSquare),
+            "flat" => Self::uniform(Rule::Flat),
             _ => {
                 let requirement = format!("no such rule of lrp; there are {}", Self::NAMES.join(", "));
                 return Err(Error::parameter("rule", name, &requirement));

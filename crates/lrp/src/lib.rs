@@ -7,7 +7,7 @@ mod rule;
 
 use burn::tensor::Tensor;
 use burnsight_core::{Attribution, Attributor, Result, Target};
-use burnsight_network::{Network, Trace, TraceAttributor};
+use burnsight_network::{BackwardRule, Network, Trace, TraceAttributor};
 use serde_json::json;
 
 pub use composite::{Composite, Layers};
@@ -59,6 +59,15 @@ impl Lrp {
     /// As [`Attributor::attribute`].
     pub fn conservation(&self, trace: &Trace<'_>, target: &Target) -> Result<Vec<LayerRelevance>> {
         trace.with_batch_norms_folded(target, |trace, target| self.propagation(trace.network())?.books(trace, target))
+    }
+
+    /// Refuses networks that this cannot explain.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`](burnsight_core::Error::Unsupported) that names the first layer without a rule.
+    pub fn check(&self, network: &Network) -> Result<()> {
+        let folded = network.fold_batch_norms();
+        self.propagation(&folded)?.check(&folded)
     }
 
     fn propagation(&self, network: &Network) -> Result<Propagation> {

@@ -97,11 +97,14 @@ impl Rule {
         let bias = layer.bias().filter(|_| biases);
         let signs = Signs { input, non_negative: step.reads_non_negative() };
         Ok(match self {
-            Self::Zero => {
-                share(&[Part { input: input.clone(), layer: layer.with(layer.weight(), bias) }], relevance, 0.0)
-            }
-            Self::Epsilon(epsilon) => {
-                share(&[Part { input: input.clone(), layer: layer.with(layer.weight(), bias) }], relevance, *epsilon)
+            Self::Zero | Self::Epsilon(_) => {
+                let epsilon = if let Self::Epsilon(epsilon) = self { *epsilon } else { 0.0 };
+                let parts = [Part { input: input.clone(), layer: layer.map(|w| w) }];
+                match biases {
+                    // What was received has been computed in the forward pass.
+                    true => hand_back(&parts, ratio(relevance, step.output().clone(), epsilon)),
+                    false => share(&parts, relevance, epsilon),
+                }
             }
             Self::Gamma(gamma) => {
                 let more = |w: Tensor<2>| w.clone() + w.clamp_min(0.0) * *gamma;
@@ -188,7 +191,11 @@ impl Signs<'_> {
 fn share(parts: &[Part], relevance: Activation, epsilon: f64) -> Activation {
     let received = parts.iter().map(|part| part.layer.forward(part.input.clone()));
     let received = received.reduce(|sum, part| sum + part).expect("a rule has parts");
-    let ratio = ratio(relevance, received, epsilon);
+    hand_back(parts, ratio(relevance, received, epsilon))
+}
+
+/// x_i · Σ_j w_ij · ratio_j, over all parts.
+fn hand_back(parts: &[Part], ratio: Activation) -> Activation {
     let back = |part: &Part| part.layer.backward(&part.input.dims(), ratio.clone()).multiply(part.input.clone());
     parts.iter().map(back).reduce(|sum, part| sum + part).expect("a rule has parts")
 }

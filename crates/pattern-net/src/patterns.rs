@@ -199,7 +199,7 @@ pub fn require_rules(method: &str, network: &Network) -> Result<()> {
             "it has no convolution or linear layer, so no patterns: use vanilla-gradient",
         ));
     }
-    network.require_rules(method, "lrp or integrated-gradients", |_, node| {
+    network.require_rules(method, "integrated-gradients", |_, node| {
         matches!(
             node.layer(),
             Layer::Convolution(_)

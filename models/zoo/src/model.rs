@@ -116,7 +116,10 @@ pub fn load_file(path: &Path, settings: &Card, device: &Device) -> Result<Model>
     let card = settings.clone().or(sidecar).or(own);
     let stem = || path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let name = card.name.clone().unwrap_or_else(stem);
-    let (labels, preprocessing, notes) = card.complete(&name, classes)?;
+    let (labels, preprocessing, mut notes) = card.complete(&name, classes)?;
+    notes.extend(
+        network.trailing_softmax().map(|softmax| format!("{softmax} at the end is set aside: logits are explained")),
+    );
     Ok(Model { name, file: Some(path.to_path_buf()), sha256, network, preprocessing, labels, notes })
 }
 
