@@ -11,10 +11,9 @@ import subprocess
 import sys
 import time
 import warnings
+from importlib.metadata import version
 
-import captum
 import torch
-import zennit
 from captum.attr import DeepLift, IntegratedGradients, Saliency
 from safetensors.torch import load_file
 from torch import nn
@@ -71,7 +70,8 @@ for _ in range(ROUNDS):
             peer(picture)
             times.append(1000 * (time.perf_counter() - start))
         theirs[name].append(statistics.median(times[1:]))
-print(f"captum {captum.__version__}, zennit {zennit.__version__}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+versions = ", ".join(f"{name} {version(name)}" for name in ["captum", "zennit", "torch"])
+print(f"{versions}, {torch.get_num_threads()} threads")
 print("| method | burnsight, ms | peer, ms | burnsight / peer |\n|---|---|---|---|")
 for name in peers:
     a, b = statistics.median(ours[name]), statistics.median(theirs[name])
