@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod completeness;
+mod complexity;
+mod correlation;
+mod deletion;
+mod faithfulness_correlation;
+mod fragility;
+mod implementation_invariance;
+mod infidelity;
+mod input_shift;
+mod localization;
+mod mask;
+mod metric;
+mod monotonicity;
+mod pixel_flipping;
+mod randomization;
+mod reliability;
+mod road;
+mod robustness;
+mod sensitivity_n;
+mod similarity;
+mod subject;
+mod summary;
+
+pub use correlation::{pearson, ranks, spearman};
+pub use mask::Mask;
+pub use metric::{Curve, Direction, Metric, Reading};
+pub use subject::{PixelValue, Subject, pixel_values};
+pub use summary::Summary;
