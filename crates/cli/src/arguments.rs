@@ -17,8 +17,12 @@ pub struct Arguments {
 pub enum Command {
     /// Draw which pixels speak for a class, one picture per method, and a comparison of all
     Explain(Box<ExplainArguments>),
+    /// Ask whether the maps are to be believed: does the map depend on the weights, does the score depend on the pixels
+    Evaluate(Box<EvaluateArguments>),
     /// List the methods: what each is for, what it costs, where it comes from
     Methods,
+    /// List the metrics of `evaluate`: what each asks, what it costs, where it comes from
+    Metrics,
     /// List the models, or fetch the weights of one
     Models {
         #[command(subcommand)]
@@ -171,15 +175,66 @@ pub struct ExplainArguments {
     /// Pictures, or folders of pictures
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Methods, or `all` (see `burnsight methods`); the chapter's unless given
-    #[arg(long = "method", value_name = "NAME", num_args = 1.., value_delimiter = ',')]
-    pub methods: Vec<String>,
     /// The class to explain: `top` for each picture's own top class, an index, or a label
     #[arg(long, value_name = "top|INDEX|LABEL", default_value = "top")]
     pub target: String,
     /// Explain the target's score minus this class's score: why that and not this?
     #[arg(long, value_name = "INDEX|LABEL")]
     pub against: Option<String>,
+    #[command(flatten)]
+    pub methods: MethodArguments,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR", default_value = "burnsight-out")]
+    pub out: PathBuf,
+    /// Also write each map and the preprocessed picture as .npy (float32, [channels, height, width])
+    #[arg(long)]
+    pub raw: bool,
+    /// Leave out the line that says whether each map is to be believed; explaining then takes half the time
+    #[arg(long)]
+    pub no_verdict: bool,
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+/// Writes OUT/evaluation.json, .csv, .html and .png.
+#[derive(Debug, Args)]
+pub struct EvaluateArguments {
+    /// Pictures, or folders of pictures
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Metrics, or `all` (see `burnsight metrics`)
+    #[arg(long = "metric", value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub metrics: Vec<String>,
+    /// Every PATH holds one folder of pictures per class, named as the class; or as many folders as classes, in order
+    #[arg(long)]
+    pub class_folders: bool,
+    /// Evaluate on so many of the pictures, drawn at random
+    #[arg(long, value_name = "N")]
+    pub pictures: Option<usize>,
+    /// Where the objects are: DIR/<picture>.png, or DIR/<folder of the picture>/<picture>.png, white on black
+    #[arg(long, value_name = "DIR")]
+    pub masks: Option<PathBuf>,
+    /// Evaluate also on so many drawn scenes of every object that can be drawn, whose masks are exact
+    #[arg(long, value_name = "N")]
+    pub scenes: Option<usize>,
+    /// A twin of the model that was trained on random labels, for data-randomization
+    #[arg(long, value_name = "FILE")]
+    pub twin: Option<PathBuf>,
+    #[command(flatten)]
+    pub methods: MethodArguments,
+    /// The folder to write to; what was measured there before is not measured again
+    #[arg(long, value_name = "DIR", default_value = "burnsight-evaluation")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub model: ModelArguments,
+}
+
+/// Which methods, and how they go about it.
+#[derive(Debug, Args)]
+pub struct MethodArguments {
+    /// Methods, or `all` (see `burnsight methods`); the chapter's unless given
+    #[arg(long = "method", value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub names: Vec<String>,
     /// The layer that Grad-CAM looks at, the last convolution (or the norm before the last attention) unless given; the
     /// layer that excitation-backprop goes down to, the pixels unless given
     #[arg(long, value_name = "NAME")]
@@ -187,7 +242,7 @@ pub struct ExplainArguments {
     /// Where to compute (see `burnsight devices`)
     #[arg(long, value_name = "NAME", default_value = default_device())]
     pub device: String,
-    /// Start of the random numbers of methods that sample
+    /// Start of the random numbers of whatever samples
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Samples of methods that sample; each method's own number unless given
@@ -213,17 +268,9 @@ pub struct ExplainArguments {
     /// Changed pictures computed at once: more is faster on a GPU and needs more memory
     #[arg(long, value_name = "N", default_value_t = MicroBatcher::DEFAULT_SIZE)]
     pub batch: usize,
-    /// The folder to write to
-    #[arg(long, value_name = "DIR", default_value = "burnsight-out")]
-    pub out: PathBuf,
-    /// Also write each map and the preprocessed picture as .npy (float32, [channels, height, width])
-    #[arg(long)]
-    pub raw: bool,
     /// Refuse pictures with more pixels than this
     #[arg(long, value_name = "N", default_value_t = zoo::DEFAULT_MAX_PIXELS)]
     pub max_pixels: u64,
-    #[command(flatten)]
-    pub model: ModelArguments,
 }
 
 /// The first backend that was compiled in.

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use burnsight::{
-    Error, MicroBatcher, Seed, device, read,
+    Error, MicroBatcher, device, read,
     visualization::{Montage, MontageCell, MontageRow, SaliencyMap},
     zoo::{self, Model, Picture},
 };
@@ -23,9 +23,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     arguments::ExplainArguments,
-    methods::{METHODS, Method},
-    model, output,
-    settings::{BaselineChoice, Rules, Settings},
+    methods::Method,
+    output,
+    settings::Settings,
+    setup::{Opened, Setup},
 };
 use report::{DrawingReport, MapReport, ModelReport, PictureReport, Question, RankedClass, Sidecar};
 
@@ -54,38 +55,16 @@ struct Job<'a> {
 }
 
 pub fn run(arguments: &ExplainArguments) -> Result<()> {
-    let (methods, stray) = choose_methods(&arguments.methods)?;
-    let paths: Vec<PathBuf> = arguments.paths.iter().cloned().chain(stray).collect();
-    if paths.is_empty() {
-        bail!("no picture given: name pictures or folders, as in `burnsight explain examples/images`");
-    }
     let progress = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {eta} left").context("progress bar")?);
-    let batches = MicroBatcher::new(arguments.batch)?.with_observer(advance(progress.clone()));
-    let rules = Rules::parse(&arguments.rules, &methods)?;
-    let baseline = BaselineChoice::parse(&arguments.baseline)?;
-    let pictures = zoo::find_pictures(&paths)?;
+    let setup = Setup::new(&arguments.methods, &arguments.paths)?;
+    if setup.paths.is_empty() {
+        bail!("no picture given: name pictures or folders, as in `burnsight explain examples/images`");
+    }
+    let pictures = zoo::find_pictures(&setup.paths)?;
     output::prepare_folder(&arguments.out)?;
-    let device = device::open(&arguments.device)?;
-    let model = model::open(&arguments.model, &device)?;
-    for note in &model.notes {
-        writeln!(stdout(), "note on {}: {note}", model.name).context("cannot print")?;
-    }
-    if let Some(layer) = &arguments.layer {
-        model.network.find(layer)?;
-    }
-    let settings = Settings {
-        layer: arguments.layer.clone(),
-        seed: Seed(arguments.seed),
-        samples: arguments.samples,
-        steps: arguments.steps,
-        largest_gap: arguments.largest_gap,
-        rules,
-        patterns: model::patterns(&model, arguments.patterns.as_deref())?,
-        ..Settings::new(&model, batches)
-    };
-    let settings = settings.with_baseline(baseline.as_ref(), &model, arguments.max_pixels, &device)?;
-    methods.iter().try_for_each(|method| (method.check)(&settings))?;
+    let batches = MicroBatcher::new(arguments.methods.batch)?.with_observer(advance(progress.clone()));
+    let Opened { methods, settings, model, device } = setup.open(&arguments.methods, &arguments.model, batches)?;
     let class = match arguments.target.as_str() {
         "top" => None,
         class => Some(model.labels.find(class)?),
@@ -128,7 +107,7 @@ impl Job<'_> {
     fn explain(&self, path: &Path, folder: &Path) -> Result<MontageRow> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         self.progress.set_message(name.clone());
-        let picture = Picture::open(path, self.arguments.max_pixels)?;
+        let picture = Picture::open(path, self.arguments.methods.max_pixels)?;
         let prepared = self.model.preprocessing.apply(&picture.rgb, &self.device)?;
         let trace = self.model.network.record(prepared.tensor.clone())?;
         let classes = report::ranked(&read(trace.logits())?, &self.model.labels);
@@ -172,13 +151,13 @@ impl Job<'_> {
             let sidecar = Sidecar {
                 picture: PictureReport::read(path, &picture.rgb, &notes)?,
                 model: ModelReport::new(&self.model, &prepared),
-                device: &self.arguments.device,
+                device: &self.arguments.methods.device,
                 question: &question,
                 score: attribution.scores[0],
                 top_classes: &classes[..classes.len().min(TOP_CLASSES)],
                 made_by: &attribution.provenance,
                 batch: self.settings.batches.size(),
-                baseline: &self.arguments.baseline,
+                baseline: &self.arguments.methods.baseline,
                 map: MapReport::read(&attribution, &map)?,
                 conservation: method
                     .books
@@ -205,7 +184,7 @@ impl Job<'_> {
 
     /// Whether a method was named, rather than chosen by default or `all`.
     fn asked_for(&self, method: &Method) -> bool {
-        self.arguments.methods.iter().any(|name| name == method.name)
+        self.arguments.methods.names.iter().any(|name| name == method.name)
     }
 
     /// Says once that a method does not work on the model.
@@ -288,34 +267,4 @@ fn thumbnail(picture: &RgbImage) -> RgbImage {
     }
     let side = |pixels: u32| ((f64::from(pixels) * scale).round() as u32).max(1);
     imageops::resize(picture, side(width), side(height), imageops::FilterType::CatmullRom)
-}
-
-/// The methods that were asked for, and paths that stand behind `--method` by mistake.
-///
-/// `--method` takes several names, so in `explain --method grad-cam photo.jpg` the picture looks like one more.
-fn choose_methods(names: &[String]) -> Result<(Vec<&'static Method>, Vec<PathBuf>)> {
-    let mut chosen: Vec<&'static Method> = Vec::new();
-    let mut stray = Vec::new();
-    for name in names {
-        match METHODS.iter().find(|method| method.name == name) {
-            Some(method) if chosen.iter().all(|other| other.name != name) => chosen.push(method),
-            Some(_) => {}
-            None if name == "all" => chosen = METHODS.iter().collect(),
-            None if Path::new(name).exists() => stray.push(name.into()),
-            None => {
-                let known = METHODS.map(|method| method.name);
-                let nearest = known.iter().max_by(|a, b| {
-                    let likeness = |known: &str| strsim::jaro_winkler(known, name);
-                    likeness(a).total_cmp(&likeness(b))
-                });
-                let nearest = nearest.map_or_else(String::new, |nearest| format!(", did you mean {nearest}?"));
-                let requirement = format!("no such method{nearest} There are {} and all", known.join(", "));
-                return Err(Error::parameter("method", name, &requirement).into());
-            }
-        }
-    }
-    if chosen.is_empty() {
-        chosen = METHODS.iter().filter(|method| method.in_chapter).collect();
-    }
-    Ok((chosen, stray))
 }

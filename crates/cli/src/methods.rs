@@ -9,7 +9,7 @@ use burnsight::{
     visualization::{Blend, Overlay, Style},
 };
 
-use crate::settings::Settings;
+use crate::{choice::Named, settings::Settings};
 
 /// A method as the tool knows it.
 pub struct Method {
@@ -38,6 +38,16 @@ pub struct Method {
 
 /// What is made of a recorded pass.
 type Explain<T> = fn(&Settings, &Trace<'_>, &Target) -> Result<T>;
+
+impl Named for Method {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn by_default(&self) -> bool {
+        self.in_chapter
+    }
+}
 
 /// What most entries have in common.
 const PLAIN: Method = Method {

@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use burnsight::{
-    Error, MicroBatcher, PatternEstimator, Patterns, Seed, device, read,
+    Error, MicroBatcher, PatternEstimator, Patterns, Seed, device,
     zoo::{self, Model, Picture},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{arguments::FitPatternsArguments, model, output, tables};
+use crate::{arguments::FitPatternsArguments, draw::draw, model, output, tables};
 
 pub fn run(arguments: &FitPatternsArguments) -> Result<()> {
     let batch = MicroBatcher::new(arguments.batch)?.size();
@@ -77,14 +77,6 @@ pub fn run(arguments: &FitPatternsArguments) -> Result<()> {
 /// Where the tool looks for patterns, or the working folder for the built-in model.
 fn default_file(model: &Model) -> PathBuf {
     zoo::patterns_beside(model.file.as_deref().unwrap_or(Path::new(&model.name)))
-}
-
-/// So many of the pictures, all equally likely, in random order.
-fn draw(pictures: &[PathBuf], count: usize, seed: Seed) -> Result<Vec<PathBuf>> {
-    let keys: Vec<f32> = read(seed.uniform(0, [pictures.len()], &Default::default()))?;
-    let mut order: Vec<usize> = (0..pictures.len()).collect();
-    order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
-    Ok(order.into_iter().take(count).map(|index| pictures[index].clone()).collect())
 }
 
 /// What became of every layer, and whether more pictures would have changed it.

@@ -51,6 +51,15 @@ impl Reading {
     pub fn with_curve(self, curve: Curve) -> Self {
         Self { curve: Some(curve), ..self }
     }
+
+    /// The reading of one picture alone.
+    ///
+    /// # Panics
+    /// When there are not so many pictures.
+    pub fn of_picture(&self, index: usize) -> Self {
+        let curve = self.curve.as_ref().map(|curve| Curve { y: vec![curve.y[index].clone()], ..curve.clone() });
+        Self { values: vec![self.values[index]], curve, ..self.clone() }
+    }
 }
 
 /// Which values of a metric speak for an explanation.

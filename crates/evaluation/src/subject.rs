@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, activation::softmax};
 use burnsight_core::{
     Attribution, Attributor, Classifier, Error, MicroBatcher, Provenance, Result, Row, Target, check_images, read,
+    select_images,
 };
 use burnsight_network::Network;
 use serde_json::Value;
@@ -116,6 +117,24 @@ impl<'a> Subject<'a> {
             pixel_value: PixelValue::default(),
             batches: MicroBatcher::default(),
         })
+    }
+
+    /// The maps of some of the pictures, in that order, for metrics that look at maps and masks only.
+    ///
+    /// # Errors
+    /// [`Error::Image`] when `indices` is empty.
+    pub fn of_pictures(&self, indices: &[usize]) -> Result<Subject<'a>> {
+        let attribution = Attribution {
+            map: select_images(&self.attribution.map, indices.iter().copied()),
+            scores: indices.iter().map(|index| self.attribution.scores[*index]).collect(),
+            target: self.target().select(indices.iter().copied()),
+            completeness: None,
+            standard_error: None,
+            provenance: self.attribution.provenance.clone(),
+        };
+        let images = select_images(&self.images, indices.iter().copied());
+        let subject = Self::of_attribution(self.model, images, attribution)?;
+        Ok(subject.with_pixel_value(self.pixel_value).with_batches(self.batches.clone()))
     }
 
     /// With masks of the explained objects, one per picture, for the localization metrics.
