@@ -44,6 +44,8 @@ pub use burnsight_smoothgrad::{SmoothGrad, SmoothGradConfig, Statistic};
 #[cfg(feature = "vanilla-gradient")]
 pub use burnsight_vanilla_gradient::VanillaGradient;
 
+#[cfg(feature = "evaluation")]
+pub use burnsight_evaluation as evaluation;
 #[cfg(feature = "zoo")]
 pub use burnsight_onnx as onnx;
 #[cfg(feature = "zoo")]

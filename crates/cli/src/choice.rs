@@ -15,11 +15,7 @@ pub trait Named {
 /// The entries that were asked for with `--<flag>`, and paths that stand behind it by mistake.
 ///
 /// The flags take several names, so in `explain --method grad-cam photo.jpg` the picture looks like one more.
-pub fn choose<T: Named>(
-    flag: &str,
-    names: &[String],
-    table: &'static [T],
-) -> Result<(Vec<&'static T>, Vec<PathBuf>)> {
+pub fn choose<T: Named>(flag: &str, names: &[String], table: &'static [T]) -> Result<(Vec<&'static T>, Vec<PathBuf>)> {
     let mut chosen: Vec<&'static T> = Vec::new();
     let mut stray = Vec::new();
     for name in names {

@@ -16,11 +16,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, activation::softmax};
 use burnsight::{
-    Attribution, Attributor, Classifier, Error, MicroBatcher, Seed, Target, device,
-    evaluation::{Metric, PixelValue, Reading, Subject},
-    network::Network,
-    read,
-    visualization::Sign,
+    Classifier, Error, MicroBatcher, Seed, Target, device,
+    evaluation::{Metric, Reading, Subject},
     zoo::Model,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,7 +25,9 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::EvaluateArguments,
-    choice, methods::Method,
+    choice,
+    explainer::Explainer,
+    methods::Method,
     model, output,
     settings::Settings,
     setup::{Opened, Setup},
@@ -39,28 +38,6 @@ use report::{Evaluated, Evaluation, MadeBy};
 
 pub use metrics::{METRICS, Needs};
 use metrics::{MetricEntry, MetricSettings};
-
-/// A method as an attributor, for whatever explains again.
-pub struct Explainer<'a> {
-    pub method: &'static Method,
-    pub settings: &'a Settings,
-}
-
-impl Attributor<Network> for Explainer<'_> {
-    fn attribute(&self, network: &Network, images: Tensor<4>, target: &Target) -> burnsight::Result<Attribution> {
-        (self.method.explain)(self.settings, &network.record(images)?, target)
-    }
-}
-
-impl Explainer<'_> {
-    /// Maps that are drawn with two colours say for or against; of the others the magnitude is shown.
-    pub fn pixel_value(&self) -> PixelValue {
-        match (self.method.style)(self.settings).sign {
-            Sign::Signed => PixelValue::Signed,
-            _ => PixelValue::Magnitude,
-        }
-    }
-}
 
 /// Everything that is the same for all pictures.
 struct Job<'a> {
@@ -90,9 +67,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let metric_settings =
         MetricSettings { seed: Seed(arguments.methods.seed), preprocessing: &model.preprocessing, twin: twin.as_ref() };
     let has_masks = sources.iter().any(Source::has_mask);
-    let progress = ProgressBar::new(0).with_style(
-        ProgressStyle::with_template("{bar:30} {percent} %  {eta} left  {msg}").context("progress bar")?,
-    );
+    let progress = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template("{bar:30} {percent} %  {eta} left  {msg}").context("progress bar")?);
     let mut chosen = Vec::new();
     for entry in metrics {
         let missing = match entry.needs {

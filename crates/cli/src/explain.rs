@@ -1,6 +1,7 @@
 //! `burnsight explain`: maps of pictures, drawn, with everything needed to make and judge them.
 
 mod report;
+mod verdict;
 
 use std::{
     cell::RefCell,
@@ -29,6 +30,7 @@ use crate::{
     setup::{Opened, Setup},
 };
 use report::{DrawingReport, MapReport, ModelReport, PictureReport, Question, RankedClass, Sidecar};
+use verdict::{RandomLogits, Verdict};
 
 /// Side of a cell of the comparison, in pixels.
 const CELL: u32 = 224;
@@ -49,6 +51,8 @@ struct Job<'a> {
     /// The class to explain; `None` for each picture's own top class.
     class: Option<usize>,
     against: Option<usize>,
+    /// What maps are tested with, unless that is not wanted.
+    random: Option<RandomLogits>,
     /// Methods that do not work on this model. Only what was asked for by name is an error then.
     left_out: RefCell<BTreeSet<&'static str>>,
     progress: ProgressBar,
@@ -71,7 +75,11 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     };
     let against = arguments.against.as_deref().map(|class| model.labels.find(class)).transpose()?;
     let left_out = RefCell::default();
-    let job = Job { arguments, methods, settings, model, device, class, against, left_out, progress };
+    let random = match arguments.no_verdict {
+        true => None,
+        false => RandomLogits::of(&model.network, settings.seed)?,
+    };
+    let job = Job { arguments, methods, settings, model, device, class, against, random, left_out, progress };
     let steps: u64 = job.methods.iter().map(|method| job.planned(method)).sum();
     job.progress.set_length(steps * pictures.len() as u64);
     job.progress.enable_steady_tick(Duration::from_millis(200));
@@ -148,6 +156,18 @@ impl Job<'_> {
             if self.arguments.raw {
                 self.write_raw(folder, method.name, &map)?;
             }
+            let verdict = match self.arguments.no_verdict {
+                true => None,
+                false => {
+                    let (image, target) = (prepared.tensor.clone(), question.target());
+                    let by = (*method, &self.settings);
+                    Some(Verdict::of(&attribution, self.random.as_ref(), by, image, &target).with_context(context)?)
+                }
+            };
+            if let Some(verdict) = &verdict {
+                let line = format!("  {:width$}  {verdict}", method.name, width = self.longest_name());
+                self.progress.suspend(|| writeln!(stdout(), "{line}")).context("cannot print")?;
+            }
             let sidecar = Sidecar {
                 picture: PictureReport::read(path, &picture.rgb, &notes)?,
                 model: ModelReport::new(&self.model, &prepared),
@@ -159,6 +179,7 @@ impl Job<'_> {
                 batch: self.settings.batches.size(),
                 baseline: &self.arguments.methods.baseline,
                 map: MapReport::read(&attribution, &map)?,
+                verdict,
                 conservation: method
                     .books
                     .map(|books| books(&self.settings, &trace, &question.target()))
@@ -173,9 +194,14 @@ impl Job<'_> {
         Ok(MontageRow { picture: thumbnail(&picture.rgb), caption, cells })
     }
 
-    /// How far a method moves the bar: its own drawing, and the pictures that it looks at.
+    /// How far a method moves the bar: its own drawing, and the pictures that it looks at, once more for the verdict.
     fn planned(&self, method: &Method) -> u64 {
-        1 + (method.samples)(&self.settings) as u64
+        let times = if self.random.is_some() { 2 } else { 1 };
+        1 + times * (method.samples)(&self.settings) as u64
+    }
+
+    fn longest_name(&self) -> usize {
+        self.methods.iter().map(|method| method.name.len()).max().unwrap_or(0)
     }
 
     fn note(&self, text: &str) {

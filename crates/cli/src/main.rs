@@ -5,6 +5,7 @@ mod choice;
 mod draw;
 mod evaluate;
 mod explain;
+mod explainer;
 mod inspect;
 mod methods;
 mod model;

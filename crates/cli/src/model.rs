@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use burnsight::{
-    Patterns,
+    Error, Patterns,
+    network::Network,
     zoo::{self, Cache, Card, InputCard, Labels, Model},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -82,4 +83,23 @@ pub fn fetch(arguments: &FetchArguments) -> Result<()> {
     };
     writeln!(stdout(), "{} is in {}", arguments.name, path.display())?;
     Ok(())
+}
+
+/// A network of the same classes, trained on random labels.
+pub fn open_twin(file: &Path, model: &Model, device: &Device) -> Result<Network> {
+    let twin = zoo::load_file(file, &Card::default(), device)?;
+    let [height, width] = model.preprocessing.size;
+    let classes = |network: &Network| {
+        let shapes = network.shapes([3, height, width])?;
+        Ok::<_, Error>(shapes.last().map(|shape| shape.iter().product::<usize>()))
+    };
+    let (of_twin, of_model) = (classes(&twin.network)?, classes(&model.network)?);
+    match of_twin == of_model {
+        true => Ok(twin.network),
+        false => {
+            let count = |classes: Option<usize>| classes.unwrap_or(0);
+            let requirement = format!("it has {} classes where the model has {}", count(of_twin), count(of_model));
+            Err(Error::parameter("twin", file.display(), &requirement).into())
+        }
+    }
 }

@@ -5,14 +5,18 @@ use std::io::{Write, stdout};
 use anyhow::Result;
 use burnsight::{device, zoo};
 
-use crate::methods::METHODS;
+use crate::{evaluate::METRICS, methods::METHODS};
 
 /// Prints rows with the columns aligned, the first row as the heading.
 pub fn print(rows: &[Vec<String>]) -> Result<()> {
+    write(&mut stdout().lock(), rows)
+}
+
+/// The same to any place.
+pub fn write(out: &mut impl Write, rows: &[Vec<String>]) -> Result<()> {
     let columns = rows[0].len();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut out = stdout().lock();
     for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", cells.join("  ").trim_end())?;
@@ -38,6 +42,16 @@ pub fn methods() -> Result<()> {
         writeln!(out, "  {}: {}", method.name, method.rules.join(", "))?;
     }
     Ok(())
+}
+
+pub fn metrics() -> Result<()> {
+    let mut rows =
+        vec![row(["METRIC", "DEFAULT", "COST PER PICTURE AND METHOD", "NEEDS", "PAPER", "QUESTION IT ASKS"])];
+    rows.extend(METRICS.iter().map(|metric| {
+        let default = if metric.by_default { "yes" } else { "" };
+        row([metric.name, default, metric.cost, metric.needs.words(), metric.paper, metric.question])
+    }));
+    print(&rows)
 }
 
 pub fn models() -> Result<()> {

@@ -317,3 +317,21 @@ fn tables_list_what_is_there() {
     assert!(table("models").contains("vgg11-imagenette") && table("models").contains("160×160"));
     assert!(table("devices").contains("--features cuda") && table("devices").contains("ready"));
 }
+
+#[test]
+fn explain_says_whether_a_map_depends_on_the_weights() {
+    let ball = example("golf-ball.png");
+    let methods = ["--method", "vanilla-gradient", "guided-backprop", "smoothgrad", "integrated-gradients"];
+    let (out, text) = explain(&[&[ball.as_str()], &methods[..], &["--samples", "4", "--steps", "8"]].concat());
+    let line = |method: &str| text.lines().find(|line| line.trim_start().starts_with(method)).unwrap().to_string();
+    assert!(line("vanilla-gradient").contains("depends on the weights"), "{text}");
+    assert!(line("guided-backprop").contains("IGNORES THE WEIGHTS"), "{text}");
+    assert!(line("smoothgrad").contains("standard error"), "{text}");
+    assert!(line("integrated-gradients").contains("adds up to within"), "{text}");
+    let sidecar = json(&out.path().join("golf-ball").join("guided-backprop.json"));
+    let likeness = sidecar["verdict"]["likeness"].as_f64().unwrap();
+    assert!((0.5..=1.0).contains(&likeness) && line("guided-backprop").contains(&format!("{likeness:.2}")));
+    let (out, text) = explain(&[&ball, "--method", "grad-cam", "--no-verdict"]);
+    assert!(!text.contains("weights"), "{text}");
+    assert!(json(&out.path().join("golf-ball").join("grad-cam.json"))["verdict"].is_null());
+}

@@ -58,7 +58,7 @@ pub fn find(arguments: &EvaluateArguments, paths: &[PathBuf], labels: &Labels) -
         if count == 0 {
             return Err(Error::parameter("pictures", count, "at least 1").into());
         }
-        sources = draw(&sources, count, Seed(arguments.seed))?;
+        sources = draw(&sources, count, Seed(arguments.methods.seed))?;
     }
     if let Some(folder) = &arguments.masks {
         sources.iter_mut().for_each(|source| source.find_mask(folder));

@@ -12,6 +12,8 @@ use image::RgbImage;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::verdict::Verdict;
+
 /// A class with its score and place.
 #[derive(Debug, Clone, Serialize)]
 pub struct RankedClass {
@@ -93,6 +95,8 @@ pub struct Sidecar<'a> {
     /// As given to `--baseline`; empty where each method has its own.
     pub baseline: &'a [String],
     pub map: MapReport,
+    /// Whether the map is to be believed, unless that was not asked.
+    pub verdict: Option<Verdict>,
     /// What every layer got and handed on, of methods that share out relevance.
     pub conservation: Option<Vec<LayerRelevance>>,
     pub drawing: DrawingReport<'a>,
