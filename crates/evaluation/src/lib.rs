@@ -26,5 +26,6 @@ mod summary;
 pub use correlation::{pearson, ranks, spearman};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};
+pub use reliability::{MetricScores, Reliability};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;
