@@ -16,7 +16,7 @@
 //!
 //! ## What is compared
 //! One value per pixel, as [`Subject::with_pixel_value`] says: the sum over the colours with its sign, or the largest
-//! magnitude. Arras et al. compare several such poolings and find that the choice changes the order of the methods.
+//! magnitude. Arras et al. compare several such poolings, with different results.
 
 mod correctly_classified;
 mod intersection_over_union;

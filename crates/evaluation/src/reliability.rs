@@ -33,8 +33,9 @@ pub struct MetricScores {
 ///                 Do two metrics, said to measure the same, measure the same?
 /// ```
 ///
-/// Tomsett et al. 2020, *Sanity Checks for Saliency Metrics*, <https://arxiv.org/abs/1912.01451>. They found metrics of
-/// faithfulness that fail all three.
+/// Tomsett et al. 2020, *Sanity Checks for Saliency Metrics*, <https://arxiv.org/abs/1912.01451>. By these measures they
+/// found metrics of faithfulness unreliable and inconsistent. Where no methods tie, alpha of the rankings is the same at the
+/// ordinal and the interval level.
 ///
 /// **Where values are missing:** a rank among two methods is not a rank among three, so alpha uses the pictures on
 /// which every method has a value, and leaves out methods that have none at all; both numbers are given. Correlations
@@ -83,7 +84,9 @@ pub struct Statistic {
 /// What Krippendorff's alpha allows.
 ///
 /// The thresholds are Krippendorff's (2004, *Reliability in Content Analysis*, Human Communication Research 30(3)): rely
-/// on α ≥ 0.8, draw tentative conclusions down to 0.667.
+/// on α ≥ 0.8, draw tentative conclusions down to 0.667. Two pictures that rank two methods agree in half of all cases, so
+/// either needs enough of them that m pictures would hardly rank k methods alike by luck, (1 / k!)^(m − 1) ≤ 0.05: 6
+/// pictures for 2 methods, 3 for 3, 2 for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
@@ -93,7 +96,7 @@ pub enum Trust {
     Tentative,
     /// α < 0.667.
     Unreliable,
-    /// There is no alpha.
+    /// There is no alpha, or a high one for too few pictures and methods.
     Unknown,
 }
 
@@ -103,9 +106,15 @@ impl Trust {
     /// From this alpha on conclusions may be drawn tentatively.
     pub const TENTATIVE: f64 = 0.667;
 
-    /// What an alpha allows.
-    pub fn of(alpha: Option<f64>) -> Self {
+    /// The chance of perfect agreement by luck that is too high to trust an agreement.
+    pub const LUCK: f64 = 0.05;
+
+    /// What an alpha over so many methods and pictures allows.
+    pub fn of(alpha: Option<f64>, methods: usize, pictures: usize) -> Self {
+        let orders: f64 = (1..=methods).map(|place| place as f64).product();
+        let luck = orders.powf(1.0 - pictures as f64);
         match alpha {
+            Some(alpha) if alpha >= Self::TENTATIVE && luck > Self::LUCK => Self::Unknown,
             Some(alpha) if alpha >= Self::RELIABLE => Self::Reliable,
             Some(alpha) if alpha >= Self::TENTATIVE => Self::Tentative,
             Some(_) => Self::Unreliable,
@@ -119,7 +128,7 @@ impl Trust {
             Self::Reliable => "pictures agree on the order of the methods",
             Self::Tentative => "pictures mostly agree on the order of the methods: tentative conclusions only",
             Self::Unreliable => "pictures disagree on the order of the methods: a single picture decides nothing",
-            Self::Unknown => "not known",
+            Self::Unknown => "too few pictures, methods or differences to tell",
         }
     }
 }
@@ -144,7 +153,7 @@ impl Reliability {
                 name: metric.name.clone(),
                 methods: rankings.methods,
                 pictures: rankings.pictures.len(),
-                trust: Trust::of(inter_rater.value),
+                trust: Trust::of(inter_rater.value, rankings.methods, rankings.pictures.len()),
                 inter_rater,
                 inter_method: inter_method(metric),
                 consistency: match metrics.len() {

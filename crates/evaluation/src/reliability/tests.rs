@@ -109,7 +109,8 @@ fn pictures_that_disagree_decide_nothing() {
 
 #[test]
 fn trust_follows_krippendorffs_thresholds() {
-    let trust = [Some(1.0), Some(0.8), Some(0.79), Some(0.667), Some(0.66), Some(-0.5), None].map(Trust::of);
+    let trust = [Some(1.0), Some(0.8), Some(0.79), Some(0.667), Some(0.66), Some(-0.5), None]
+        .map(|alpha| Trust::of(alpha, 3, 3));
     let expected = [
         Trust::Reliable,
         Trust::Reliable,
@@ -120,6 +121,18 @@ fn trust_follows_krippendorffs_thresholds() {
         Trust::Unknown,
     ];
     assert_eq!(trust, expected);
+}
+
+#[test]
+fn agreement_that_may_be_luck_is_not_trusted() {
+    // (1/2)^4 = 0.0625, (1/2)^5 = 0.031; 1/6, 1/36; 1/24.
+    let trusted = |methods, pictures| Trust::of(Some(1.0), methods, pictures) == Trust::Reliable;
+    assert_eq!([(2, 5), (2, 6), (3, 2), (3, 3), (4, 2)].map(|(a, b)| trusted(a, b)), [false, true, false, true, true]);
+    assert_eq!(Trust::of(Some(0.7), 2, 2), Trust::Unknown);
+    // That two pictures disagree is a fact.
+    assert_eq!(Trust::of(Some(-0.5), 2, 2), Trust::Unreliable);
+    // More orders of the methods than a number can hold are no reason to panic.
+    assert_eq!(Trust::of(Some(1.0), 500, 100), Trust::Reliable);
 }
 
 #[test]
@@ -197,7 +210,7 @@ fn tables_that_do_not_fit_are_refused() {
 fn it_is_written_with_reasons() {
     let metric = of_one(scores("x", Direction::Higher, &[&[0.1, 0.2], &[0.3, 0.9]]));
     let json = serde_json::to_value(&metric).unwrap();
-    assert_eq!(json["trust"], "reliable");
+    assert_eq!(json["trust"], "unknown");
     assert_eq!(json["inter_rater"]["value"], 1.0);
     assert_eq!(json["consistency"]["reason"], "there is no other metric");
 }
