@@ -1,9 +1,9 @@
 //! Does the map lie on the object? Metrics for pictures whose object is known to the pixel.
 //!
-//! They are only as good as their premise, that the model looks at the object. A model that tells boats by the water
-//! is explained rightly by a map of the water and scores badly here. So they say something about *explanations* where the
-//! object alone decides (scenes in which background and distractors are drawn independently of the class) and where
-//! the model got the class right: leave the other pictures out with [`correctly_classified`] and say how many were left.
+//! They are only as good as their premise, that the model looks at the object. A model that tells boats by the water is
+//! explained rightly by a map of the water and scores badly here. So they say something about *explanations* where the
+//! object alone decides (scenes in which background and distractors are drawn independently of the class) and where the
+//! model got the class right: leave the other pictures out with [`correctly_classified`] and say how many were left.
 //!
 //! ## Where no value is given
 //! An empty mask, a mask that covers everything and a constant map say nothing about the map: all four metrics give

@@ -33,23 +33,24 @@ pub struct MetricScores {
 ///                 Do two metrics, said to measure the same, measure the same?
 /// ```
 ///
-/// Tomsett et al. 2020, *Sanity Checks for Saliency Metrics*, <https://arxiv.org/abs/1912.01451>. By these measures they
-/// found metrics of faithfulness unreliable and inconsistent. Where no methods tie, alpha of the rankings is the same at the
-/// ordinal and the interval level.
+/// Tomsett et al. 2020, *Sanity Checks for Saliency Metrics*, <https://arxiv.org/abs/1912.01451>. By these measures
+/// they found metrics of faithfulness unreliable and inconsistent. Where no methods tie, alpha of the rankings is the
+/// same at the ordinal and the interval level.
 ///
 /// **Where values are missing:** a rank among two methods is not a rank among three, so alpha uses the pictures on
 /// which every method has a value, and leaves out methods that have none at all; both numbers are given. Correlations
 /// use the pictures that a pair has in common, at least [`Reliability::LEAST_PICTURES`].
 ///
-/// **When it misleads:** reliable is not right. A metric that always prefers the same method for a bad reason has
-/// alpha 1. A low alpha says that a single picture does not tell which method is better; the mean over
-/// many pictures may still, if the methods' intervals are apart. A high inter-method value says that the metric measures
-/// the picture as much as the map. With few pictures or two methods all three are rough.
+/// **When it misleads:** reliable is not right: alpha is 1 for a metric that always prefers the same method for a bad
+/// reason. A low alpha says that a single picture does not tell which method is better; the mean over many pictures may
+/// still, if the methods' intervals are apart. A high inter-method value says that the metric measures the picture as
+/// much as the map. With few pictures or two methods all three are rough.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reliability {
     /// One per metric, in the order given.
     pub metrics: Vec<MetricReliability>,
-    /// Consistency of every metric (row) with every metric (column); `None` where no method has values of both that vary.
+    /// Consistency of every metric (row) with every metric (column); `None` where no method has values of both that
+    /// vary.
     pub consistency: Vec<Vec<Option<f64>>>,
 }
 
@@ -83,10 +84,10 @@ pub struct Statistic {
 
 /// What Krippendorff's alpha allows.
 ///
-/// The thresholds are Krippendorff's (2004, *Reliability in Content Analysis*, Human Communication Research 30(3)): rely
-/// on α ≥ 0.8, draw tentative conclusions down to 0.667. Two pictures that rank two methods agree in half of all cases, so
-/// either needs enough of them that m pictures would hardly rank k methods alike by luck, (1 / k!)^(m − 1) ≤ 0.05: 6
-/// pictures for 2 methods, 3 for 3, 2 for more.
+/// The thresholds are Krippendorff's (2004, *Reliability in Content Analysis*, Human Communication Research 30(3)):
+/// rely on α ≥ 0.8, draw tentative conclusions down to 0.667. Two pictures that rank two methods agree in half of all
+/// cases, so either needs enough of them that m pictures would hardly rank k methods alike by luck,
+/// (1 / k!)^(m − 1) ≤ 0.05: 6 pictures for 2 methods, 3 for 3, 2 for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trust {
@@ -140,7 +141,8 @@ impl Reliability {
     /// Compares metrics that were measured for the same methods, in the same order, on the same pictures.
     ///
     /// # Errors
-    /// [`Error::Parameter`] when metrics differ in the number of methods or pictures, or a value is not a finite number.
+    /// [`Error::Parameter`] when metrics differ in the number of methods or pictures, or a value is not a finite
+    /// number.
     pub fn of(metrics: &[MetricScores]) -> Result<Self> {
         check(metrics)?;
         let consistency: Vec<Vec<Option<f64>>> =

@@ -14,20 +14,20 @@ use crate::{Direction, Mask, Metric, Reading, Subject};
 /// ```
 ///
 /// The threshold of a fifth of the maximum is that of Zhou et al. 2016, <https://arxiv.org/abs/1512.04150>. Choe et al.
-/// 2020, <https://arxiv.org/abs/2001.07437>, show that the best threshold differs between methods, so that any fixed one
-/// favours some of them: hence both. 0 to 1, higher is better.
+/// 2020, <https://arxiv.org/abs/2001.07437>, show that the best threshold differs between methods, so that any fixed
+/// one favours some of them: hence both. 0 to 1, higher is better.
 ///
 /// **Cost:** no passes; one sort per map.
 ///
-/// **Chance:** a random map with a share q of its pixels above the threshold has q·s / (q + s − q·s) for a mask that covers
-/// the share s. The best threshold never falls below s, which is what the whole picture scores: compare with s, not
-/// with 0.
+/// **Chance:** a random map with a share q of its pixels above the threshold has q·s / (q + s − q·s) for a mask that
+/// covers the share s. The best threshold never falls below s, which is what the whole picture scores: compare with s,
+/// not with 0.
 ///
-/// **No value:** for an empty mask, one that covers everything, and a constant map; at the fixed threshold also for a map
-/// without a positive value, of whose maximum no share can be taken.
+/// **No value:** for an empty mask, one that covers everything, and a constant map; at the fixed threshold also for a
+/// map without a positive value, of whose maximum no share can be taken.
 ///
-/// **When it misleads:** the best threshold is chosen with the truth in hand, so it says what the map contains, not what
-/// one would get out of it. The fixed threshold hangs on the highest pixel: one outlier empties the map.
+/// **When it misleads:** the best threshold is chosen with the truth in hand, so it says what the map contains, not
+/// what one would get out of it. The fixed threshold hangs on the highest pixel: one outlier empties the map.
 ///
 /// **Where ours differs:** the papers draw a box around the largest part above the threshold and compare it with the
 /// object's box; we have the object's pixels and compare those. Choe et al. sweep one threshold for all pictures, ours

@@ -16,15 +16,15 @@ use crate::{Direction, Metric, Reading, Subject};
 ///
 /// **Chance:** the share of the picture that the mask covers.
 ///
-/// **No value:** for an empty mask, one that covers everything, a constant map, and a map without a positive value, which
-/// has no evidence to share out.
+/// **No value:** for an empty mask, one that covers everything, a constant map, and a map without a positive value,
+/// which has no evidence to share out.
 ///
-/// **When it misleads:** faint values in a large background add up, so the same object scores less in a larger picture; a
-/// map that is 0 almost everywhere scores high if it is right once. Evidence against the class is not looked at.
+/// **When it misleads:** faint values in a large background add up, so the same object scores less in a larger picture;
+/// a map that is 0 almost everywhere scores high if it is right once. Evidence against the class is not looked at.
 ///
-/// **Where ours differs:** the paper pools the colours so that nothing is negative, in several ways; ours is the positive
-/// part of the sum over the colours, or the largest magnitude, by the subject's pixel value. Quantus divides sums with
-/// signs unless told otherwise, which can leave the range 0 to 1.
+/// **Where ours differs:** the paper pools the colours so that nothing is negative, in several ways; ours is the
+/// positive part of the sum over the colours, or the largest magnitude, by the subject's pixel value. Quantus divides
+/// sums with signs unless told otherwise, which can leave the range 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MassAccuracy;
 

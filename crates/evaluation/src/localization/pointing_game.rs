@@ -17,18 +17,18 @@ use crate::{Direction, Metric, Reading, Subject};
 ///
 /// **Chance:** the share of the picture that is within `tolerance` of the mask.
 ///
-/// **No value:** for an empty mask (Quantus writes NaN into a Boolean array, which makes a hit of it), for one that covers
-/// everything, widened or not, and for a constant map, which points nowhere.
+/// **No value:** for an empty mask (Quantus writes NaN into a Boolean array, which makes a hit of it), for one that
+/// covers everything, widened or not, and for a constant map, which points nowhere.
 ///
 /// **When it misleads:** it looks at one pixel. A map can be right there and wrong everywhere else, and a single noisy
 /// pixel loses the game for a good map; smooth maps win more often. Hits and misses are a coarse measure: see the
 /// interval before two methods are told apart.
 ///
-/// **Where ours differs:** the paper forgives 15 pixels. On the small pictures of many models a disc of 15 pixels covers a
-/// good part of everything, and masks that are exact need no forgiveness: 0 by default, as in Quantus. TorchRay draws
-/// the paper's disc of 15 pixels and averages over classes. Where several pixels share the highest value, all of them
-/// must hit, because a map that points at two places, one of them wrong, has not found the object; Quantus is content
-/// with any, which rewards maps that are clipped.
+/// **Where ours differs:** the paper forgives 15 pixels. On the small pictures of many models a disc of 15 pixels
+/// covers a good part of everything, and masks that are exact need no forgiveness: 0 by default, as in Quantus.
+/// TorchRay draws the paper's disc of 15 pixels and averages over classes. Where several pixels share the highest
+/// value, all of them must hit, because a map that points at two places, one of them wrong, has not found the object;
+/// Quantus is content with any, which rewards maps that are clipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct PointingGame {
     /// How far beside the object is still a hit, in pixels; 0 by default, 15 in the paper.

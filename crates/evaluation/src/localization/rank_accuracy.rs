@@ -18,14 +18,14 @@ use crate::{Direction, Metric, Reading, Subject};
 ///
 /// **No value:** for an empty mask, one that covers everything, and a constant map.
 ///
-/// **When it misleads:** it wants the whole object. A map of the one part that decides, the beak of a bird, cannot score
-/// high; nor can a map of outlines. Only the order of the pixels counts, so a spread of nearly equal values scores as one
-/// with a clear cut.
+/// **When it misleads:** it wants the whole object. A map of the one part that decides, the beak of a bird, cannot
+/// score high; nor can a map of outlines. Only the order of the pixels counts, so a spread of nearly equal values
+/// scores as one with a clear cut.
 ///
-/// **Where ours differs:** where the K-th highest value is shared by more pixels than there is room for, they count by the
-/// share of them that lies inside, which is the mean over all orders of the tie; a map that is 0 in most places would
-/// else be judged by the corner that a sort begins with. Quantus takes an order of the sort's choice. Negative values
-/// rank below 0; in the paper there are none.
+/// **Where ours differs:** where the K-th highest value is shared by more pixels than there is room for, they count by
+/// the share of them that lies inside, which is the mean over all orders of the tie; a map that is 0 in most places
+/// would else be judged by the corner that a sort begins with. Quantus takes an order of the sort's choice. Negative
+/// values rank below 0; in the paper there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RankAccuracy;
 

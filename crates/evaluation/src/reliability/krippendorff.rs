@@ -19,11 +19,11 @@ pub enum Level {
 /// ```
 ///
 /// 1 for perfect agreement, about 0 for ratings that have nothing to do with the units, below 0 for systematic
-/// disagreement. For rankings without ties and gaps it is r + (1 − r) / N, with r the mean of Spearman's correlation over
-/// all pairs of raters and N the number of ratings.
+/// disagreement. For rankings without ties and gaps it is r + (1 − r) / N, with r the mean of Spearman's correlation
+/// over all pairs of raters and N the number of ratings.
 ///
-/// `ratings` has one list per rater with one place per unit; ratings may be missing, and a unit with fewer than two does
-/// not count. `None` when no unit has two or all ratings are equal: where nothing varies, there is nothing to
+/// `ratings` has one list per rater with one place per unit; ratings may be missing, and a unit with fewer than two
+/// does not count. `None` when no unit has two or all ratings are equal: where nothing varies, there is nothing to
 /// agree about.
 ///
 /// Krippendorff 2011, *Computing Krippendorff's Alpha-Reliability*, <https://repository.upenn.edu/asc_papers/43>.

@@ -162,9 +162,9 @@ fn missing_values_leave_out_pictures_and_methods() {
     let b: &[f64] = &[0.2, 0.4, 0.1, 0.0, NONE];
     let metric = of_one(scores("x", Direction::Higher, &[a, b, &[NONE; 5]]));
     assert_eq!((metric.methods, metric.pictures), (2, 4));
-    // Ranks (2, 1) three times and a tie (1.5, 1.5). Pooled: 1.5-ties are in the middle, so the ranks among all eight are 2,
-    // 4.5 and 7; each method has 7, 7, 7, 4.5 or 2, 2, 2, 4.5. Within a method: Σ (x − mean)² = 3 · 0.625² + 1.875² =
-    // 4.6875, times 4 / 3, twice: 12.5. All: 6 · 2.5² = 37.5. α = 1 − 7/8 · 12.5 / 37.5.
+    // Ranks (2, 1) three times and a tie (1.5, 1.5). Pooled: 1.5-ties are in the middle, so the ranks among all eight
+    // are 2, 4.5 and 7; each method has 7, 7, 7, 4.5 or 2, 2, 2, 4.5. Within a method: Σ (x − mean)² = 3 · 0.625² +
+    // 1.875² = 4.6875, times 4 / 3, twice: 12.5. All: 6 · 2.5² = 37.5. α = 1 − 7/8 · 12.5 / 37.5.
     near(metric.inter_rater.value, 1.0 - 7.0 / 24.0);
     // Common pictures: ranks (4, 3, 2, 1) and (3, 4, 2, 1).
     near(metric.inter_method.value, 0.8);
