@@ -24,8 +24,9 @@ mod subject;
 mod summary;
 
 pub use correlation::{pearson, ranks, spearman};
+pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};
-pub use reliability::{MetricScores, Reliability};
+pub use reliability::{Level, MetricReliability, MetricScores, Reliability, Statistic, Trust, krippendorff_alpha};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;

@@ -69,7 +69,7 @@ mod tests {
         let summary = Summary::of(&[Some(1.5), None, Some(2.5)]);
         assert_eq!((summary.mean, summary.pictures, summary.undefined), (Some(2.0), 2, 1));
         let [low, high] = summary.interval.unwrap();
-        assert!(1.5 <= low && low < 2.0 && 2.0 < high && high <= 2.5);
+        assert!((1.5..2.0).contains(&low) && high > 2.0 && high <= 2.5);
     }
 
     #[test]
