@@ -268,7 +268,8 @@ impl Job<'_> {
             report::MetricReport::new(entry, metric.parameters(), self.methods.iter().map(of_method).collect())
         });
         let made_by = MadeBy::new(self.arguments, self.model);
-        let evaluation = Evaluation::new(made_by, pictures.to_vec(), sources.len(), metrics.collect());
+        let methods: Vec<&'static str> = self.methods.iter().map(|method| method.name).collect();
+        let evaluation = Evaluation::new(made_by, pictures.to_vec(), sources.len(), &methods, metrics.collect())?;
         output::json(&out.join("evaluation.json"), &evaluation)?;
         output::bytes(&out.join("evaluation.csv"), &evaluation.csv()?)?;
         evaluation.print()?;

@@ -75,7 +75,9 @@ fn evaluates_goes_on_and_adds_up() {
     assert_eq!(csv.lines().count(), 1 + 2 * 2 * 3);
     assert!(csv.lines().any(|line| line.starts_with("deletion,deletion,lower is better,grad-cam,temple.png,0.")));
     let page = fs::read_to_string(out.path().join("evaluation.html")).unwrap();
-    assert!(page.contains("<svg") && page.contains("grad-cam") && !page.contains("http://") && !page.contains("<script"));
+    assert!(
+        page.contains("<svg") && page.contains("grad-cam") && !page.contains("http://") && !page.contains("<script")
+    );
     image::open(out.path().join("evaluation.png")).unwrap();
 }
 
@@ -107,7 +109,17 @@ fn localization_counts_what_is_classified_right() {
     }
     let out = TempDir::new().unwrap();
     let [pictures, masks] = [&pictures, &masks].map(|path| path.to_str().unwrap());
-    let arguments = [pictures, "--class-folders", "--masks", masks, "--method", "grad-cam", "--metric", "pointing-game", "mass-accuracy"];
+    let arguments = [
+        pictures,
+        "--class-folders",
+        "--masks",
+        masks,
+        "--method",
+        "grad-cam",
+        "--metric",
+        "pointing-game",
+        "mass-accuracy",
+    ];
     let (text, _) = evaluate(out.path(), &arguments);
     assert!(text.contains("1 of 2 classified right, 2 with a mask, of which 1 count for localization"), "{text}");
     let report = report(out.path());
@@ -120,7 +132,13 @@ fn localization_counts_what_is_classified_right() {
     let wrong = folder.path().join("wrong");
     fs::create_dir_all(&wrong).unwrap();
     image::GrayImage::new(10, 10).save(wrong.join("ball.png")).unwrap();
-    let text = refused(&[&format!("{pictures}/church/ball.png"), "--masks", wrong.to_str().unwrap(), "--metric", "mass-accuracy"]);
+    let text = refused(&[
+        &format!("{pictures}/church/ball.png"),
+        "--masks",
+        wrong.to_str().unwrap(),
+        "--metric",
+        "mass-accuracy",
+    ]);
     assert!(text.contains("10×10") && text.contains("240×180"), "{text}");
 }
 

@@ -2,7 +2,7 @@
 
 use burnsight::{
     Result, Seed,
-    evaluation::Metric,
+    evaluation::{IntersectionOverUnion, MassAccuracy, Metric, PointingGame, RankAccuracy},
     network::Network,
     zoo::{Model, Preprocessing},
 };
@@ -63,4 +63,51 @@ impl Named for MetricEntry {
     }
 }
 
-pub const METRICS: [MetricEntry; 0] = [];
+/// What most entries have in common.
+const PLAIN: MetricEntry = MetricEntry {
+    name: "",
+    question: "",
+    paper: "",
+    cost: "none",
+    needs: Needs::Nothing,
+    by_default: false,
+    build: |_| Ok(Box::new(MassAccuracy)),
+    passes: |method, _| method,
+};
+
+pub const METRICS: [MetricEntry; 4] = [
+    MetricEntry {
+        name: PointingGame::NAME,
+        question: "does the strongest pixel lie on the object?",
+        paper: "Zhang et al. 2018",
+        needs: Needs::Masks,
+        by_default: true,
+        build: |_| Ok(Box::new(PointingGame::default())),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: MassAccuracy::NAME,
+        question: "which share of the positive relevance lies on the object?",
+        paper: "Arras et al. 2022",
+        needs: Needs::Masks,
+        by_default: true,
+        build: |_| Ok(Box::new(MassAccuracy)),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: RankAccuracy::NAME,
+        question: "of as many of the strongest pixels as the object has, which share lies on it?",
+        paper: "Arras et al. 2022",
+        needs: Needs::Masks,
+        build: |_| Ok(Box::new(RankAccuracy)),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: IntersectionOverUnion::NAME,
+        question: "how well does the map, cut at a threshold, cover the object and nothing else?",
+        paper: "Zhou et al. 2016",
+        needs: Needs::Masks,
+        build: |_| Ok(Box::new(IntersectionOverUnion::default())),
+        ..PLAIN
+    },
+];

@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 
 use anyhow::Result;
 use burnsight::{
-    evaluation::{Curve, Direction, MetricScores, Reading, Reliability, Summary},
+    evaluation::{Curve, Direction, MetricReliability, MetricScores, Reading, Reliability, Statistic, Summary},
     zoo::{Labels, Model, Preprocessing},
 };
 use serde::Serialize;
@@ -243,15 +243,25 @@ impl ReadingReport {
 }
 
 impl Evaluation {
-    pub fn new(made_by: MadeBy, pictures: Vec<Evaluated>, given: usize, metrics: Vec<MetricReport>) -> Self {
+    pub fn new(
+        made_by: MadeBy,
+        pictures: Vec<Evaluated>,
+        given: usize,
+        methods: &[&'static str],
+        metrics: Vec<MetricReport>,
+    ) -> Result<Self> {
         let metrics: Vec<MetricReport> = metrics.into_iter().filter(|metric| !metric.readings.is_empty()).collect();
-        let scores = metrics.iter().flat_map(|metric| &metric.readings).map(|reading| MetricScores {
-            name: reading.name.clone(),
-            direction: reading.direction,
-            methods: reading.methods.iter().map(|method| (method.method.into(), method.values.clone())).collect(),
+        let scores = metrics.iter().flat_map(|metric| &metric.readings).map(|reading| {
+            // Every metric speaks of the same methods, also of those that it was not measured on.
+            let values = |method: &&'static str| {
+                let measured = reading.methods.iter().find(|measured| measured.method == *method);
+                measured.map_or_else(|| vec![None; pictures.len()], |measured| measured.values.clone())
+            };
+            let methods = methods.iter().map(values).collect();
+            MetricScores { name: reading.name.clone(), direction: reading.direction, methods }
         });
-        let reliability = Reliability::of(&scores.collect::<Vec<_>>());
-        Self { made_by, counts: Counts::new(&pictures, given), pictures, metrics, reliability }
+        let reliability = Reliability::of(&scores.collect::<Vec<_>>())?;
+        Ok(Self { made_by, counts: Counts::new(&pictures, given), pictures, metrics, reliability })
     }
 
     /// One line per metric, reading, method and picture.
@@ -307,6 +317,19 @@ impl Evaluation {
             }
         }
         writeln!(out, "\nMeans over the pictures with 95 % confidence intervals.")?;
-        Ok(())
+        writeln!(out, "\nWhich of these numbers can be trusted here? (Tomsett et al. 2020)")?;
+        tables::write(&mut out, &self.reliability_rows())
+    }
+
+    /// One line per reading, after a heading.
+    pub fn reliability_rows(&self) -> Vec<Vec<String>> {
+        let heading = ["READING", "PICTURES AGREE", "METHODS AGREE", "METRICS AGREE", "VERDICT"];
+        let cell = |statistic: &Statistic| statistic.value.map_or_else(|| "-".into(), |value| format!("{value:.2}"));
+        let row = |metric: &MetricReliability| {
+            let verdict = metric.trust.verdict().to_string();
+            let [raters, methods, metrics] = [&metric.inter_rater, &metric.inter_method, &metric.consistency].map(cell);
+            vec![metric.name.clone(), raters, methods, metrics, verdict]
+        };
+        std::iter::once(heading.map(String::from).to_vec()).chain(self.reliability.metrics.iter().map(row)).collect()
     }
 }
