@@ -26,5 +26,9 @@ mod summary;
 pub use correlation::{pearson, ranks, spearman};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};
+pub use randomization::{
+    CascadingRandomization, DataRandomization, IndependentRandomization, RandomizedNetwork, RandomizedNetworks,
+};
+pub use similarity::{center_of_mass, hog_similarity, ssim, top_intersection};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;
