@@ -4,8 +4,9 @@
 use burnsight_evaluation::{center_of_mass, hog_similarity, spearman, ssim, top_intersection};
 use safetensors::SafeTensors;
 
-/// Scikit-image adds up its histograms in single precision; everything else agrees to 1e-9.
-const TOLERANCE: f64 = 1e-6;
+/// Largest difference of Spearman's correlation of maps and of magnitudes, SSIM, HOG, common share of the largest, row and
+/// column of the centre. Scikit-image adds up its histograms in single precision.
+const TOLERANCES: [f64; 7] = [1e-12, 1e-12, 1e-12, 1e-6, 0.0, 1e-9, 1e-9];
 
 #[test]
 fn maps_are_as_alike_as_the_libraries_say() {
@@ -33,8 +34,8 @@ fn maps_are_as_alike_as_the_libraries_say() {
             row,
             column,
         ];
-        for (ours, expected) in ours.iter().zip(expected) {
-            assert!((ours - expected).abs() < TOLERANCE, "pair {index}: {ours} and {expected}");
+        for ((ours, expected), tolerance) in ours.iter().zip(expected).zip(TOLERANCES) {
+            assert!((ours - expected).abs() <= tolerance, "pair {index}: {ours} and {expected}");
         }
     }
 }

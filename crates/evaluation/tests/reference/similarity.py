@@ -8,7 +8,7 @@ Writes here `similarity.safetensors`: pairs of signed maps `a_0`, `b_0`, … (fl
 magnitudes over their maximum), SSIM of the magnitudes from 0 to 1, the Pearson correlation of their HOG, the share of the 100
 largest magnitudes in common, and the centre of mass of a's magnitudes (scipy.ndimage). The versions are in its metadata.
 
-Written with numpy 1.26.4, scipy 1.15.3, scikit-image 0.25.2, quantus 0.6.0.
+Written with numpy 2.4.6, scipy 1.15.3, scikit-image 0.25.2, quantus 0.6.0.
 """
 
 import pathlib
