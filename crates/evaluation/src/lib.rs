@@ -27,6 +27,10 @@ pub use correlation::{pearson, ranks, spearman};
 pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};
+pub use randomization::{
+    CascadingRandomization, DataRandomization, IndependentRandomization, RandomizedNetwork, RandomizedNetworks,
+};
 pub use reliability::{Level, MetricReliability, MetricScores, Reliability, Statistic, Trust, krippendorff_alpha};
+pub use similarity::{center_of_mass, hog_similarity, ssim, top_intersection};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;

@@ -7,6 +7,7 @@ mod layer;
 mod network;
 mod parameters;
 mod places;
+mod randomize;
 mod rule;
 mod trace;
 
