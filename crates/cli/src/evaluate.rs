@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, activation::softmax};
 use burnsight::{
     Classifier, Error, MicroBatcher, Seed, Target, device,
-    evaluation::{Metric, Reading, Subject},
+    evaluation::{CascadingRandomization, Metric, Reading, Subject},
     zoo::Model,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -137,12 +137,16 @@ impl Job<'_> {
         self.progress.set_length(all.sum::<u64>() * sources.len() as u64);
         self.progress.enable_steady_tick(Duration::from_millis(200));
         let mut evaluated: Vec<Evaluated> = Vec::new();
+        let mut shown = None;
         let mut failed = 0;
         for chunk in chunks {
             let mut prepared = Vec::new();
             for source in chunk {
                 match source.prepare(self.model, self.arguments.methods.max_pixels, &self.device) {
-                    Ok(picture) => prepared.push((source, picture)),
+                    Ok(picture) => {
+                        shown.get_or_insert(source);
+                        prepared.push((source, picture));
+                    }
                     Err(error) => {
                         failed += 1;
                         self.progress.suspend(|| eprintln!("error: {error:#}"));
@@ -154,11 +158,8 @@ impl Job<'_> {
                 evaluated.extend(pictures.map_err(anyhow::Error::from).flatten()?);
             }
         }
-        self.progress.finish_and_clear();
-        if evaluated.is_empty() {
-            bail!("none of the {} pictures could be read", sources.len());
-        }
-        self.write(&evaluated, sources)?;
+        let Some(shown) = shown else { bail!("none of the {} pictures could be read", sources.len()) };
+        self.write(&evaluated, sources.len(), shown)?;
         match failed {
             0 => Ok(()),
             _ => Err(anyhow!("{failed} of {} pictures could not be read; the rest was evaluated", sources.len())),
@@ -256,8 +257,8 @@ impl Job<'_> {
         self.left_out.borrow_mut().extend(metrics);
     }
 
-    /// Tables, files and figures.
-    fn write(&self, pictures: &[Evaluated], sources: &[Source]) -> Result<()> {
+    /// Tables, files and figures; those of maps show one picture.
+    fn write(&self, pictures: &[Evaluated], given: usize, shown: &Source) -> Result<()> {
         let out = &self.arguments.out;
         let ledger = self.ledger.borrow();
         let metrics = self.metrics.iter().map(|(entry, metric)| {
@@ -269,12 +270,17 @@ impl Job<'_> {
         });
         let made_by = MadeBy::new(self.arguments, self.model);
         let methods: Vec<&'static str> = self.methods.iter().map(|method| method.name).collect();
-        let evaluation = Evaluation::new(made_by, pictures.to_vec(), sources.len(), &methods, metrics.collect())?;
+        let evaluation = Evaluation::new(made_by, pictures.to_vec(), given, &methods, metrics.collect())?;
         output::json(&out.join("evaluation.json"), &evaluation)?;
         output::bytes(&out.join("evaluation.csv"), &evaluation.csv()?)?;
-        evaluation.print()?;
-        figures::write(out, &evaluation)?;
-        writeln!(stdout(), "wrote evaluation.json, .csv, .html and .png into {}", out.display())?;
+        self.progress.suspend(|| evaluation.print())?;
+        let mut written = vec!["evaluation.json", "evaluation.csv"];
+        if self.metrics.iter().any(|(entry, _)| entry.name == CascadingRandomization::NAME) {
+            self.sanity_figure(shown)?;
+            written.push("sanity.png");
+        }
+        self.progress.finish_and_clear();
+        writeln!(stdout(), "\nwrote {} into {}", written.join(", "), out.display())?;
         Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! The metrics the tool offers: one entry each.
 
 use burnsight::{
-    Result, Seed,
-    evaluation::{IntersectionOverUnion, MassAccuracy, Metric, PointingGame, RankAccuracy},
+    Error, Result, Seed,
+    evaluation::{
+        CascadingRandomization, DataRandomization, IndependentRandomization, IntersectionOverUnion, MassAccuracy,
+        Metric, PointingGame, RankAccuracy,
+    },
     network::Network,
     zoo::{Model, Preprocessing},
 };
@@ -75,7 +78,44 @@ const PLAIN: MetricEntry = MetricEntry {
     passes: |method, _| method,
 };
 
-pub const METRICS: [MetricEntry; 4] = [
+/// Layers that can be randomized.
+fn layers(model: &Model) -> usize {
+    model.network.layers_with_weights().len()
+}
+
+pub const METRICS: [MetricEntry; 7] = [
+    MetricEntry {
+        name: CascadingRandomization::NAME,
+        question: "does the map change when the weights become random, from the logits down?",
+        paper: "Adebayo et al. 2018",
+        cost: "layers × the method",
+        by_default: true,
+        build: |settings| Ok(Box::new(CascadingRandomization { seed: settings.seed, layers: None })),
+        passes: |method, model| method * layers(model),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: IndependentRandomization::NAME,
+        question: "does the map change when one layer becomes random?",
+        paper: "Adebayo et al. 2018",
+        cost: "layers × the method",
+        build: |settings| Ok(Box::new(IndependentRandomization { seed: settings.seed, layers: None })),
+        passes: |method, model| method * layers(model),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: DataRandomization::NAME,
+        question: "does the map differ from that of a network that learned random labels?",
+        paper: "Adebayo et al. 2018",
+        cost: "1 × the method",
+        needs: Needs::Twin,
+        build: |settings| {
+            let problem = "it compares with a twin that was trained on random labels";
+            let twin = settings.twin.ok_or_else(|| Error::unsupported(DataRandomization::NAME, problem))?;
+            Ok(Box::new(DataRandomization { twin }))
+        },
+        ..PLAIN
+    },
     MetricEntry {
         name: PointingGame::NAME,
         question: "does the strongest pixel lie on the object?",
