@@ -24,6 +24,7 @@ mod subject;
 mod summary;
 
 pub use correlation::{pearson, ranks, spearman};
+pub use deletion::{Deletion, Insertion};
 pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};

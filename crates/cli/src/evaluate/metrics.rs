@@ -3,8 +3,8 @@
 use burnsight::{
     Error, Result, Seed,
     evaluation::{
-        CascadingRandomization, DataRandomization, IndependentRandomization, IntersectionOverUnion, MassAccuracy,
-        Metric, PointingGame, RankAccuracy,
+        CascadingRandomization, DataRandomization, Deletion, IndependentRandomization, Insertion,
+        IntersectionOverUnion, MassAccuracy, Metric, PointingGame, RankAccuracy,
     },
     network::Network,
     zoo::{Model, Preprocessing},
@@ -83,7 +83,7 @@ fn layers(model: &Model) -> usize {
     model.network.layers_with_weights().len()
 }
 
-pub const METRICS: [MetricEntry; 7] = [
+pub const METRICS: [MetricEntry; 9] = [
     MetricEntry {
         name: CascadingRandomization::NAME,
         question: "does the map change when the weights become random, from the logits down?",
@@ -114,6 +114,26 @@ pub const METRICS: [MetricEntry; 7] = [
             let twin = settings.twin.ok_or_else(|| Error::unsupported(DataRandomization::NAME, problem))?;
             Ok(Box::new(DataRandomization { twin }))
         },
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Deletion::NAME,
+        question: "does the probability fall fast when the strongest pixels go first?",
+        paper: "Petsiuk et al. 2018",
+        cost: "25 forward",
+        by_default: true,
+        build: |_| Ok(Box::new(Deletion::default())),
+        passes: |method, _| method + Deletion::default().steps / 2,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Insertion::NAME,
+        question: "does it rise fast when they come first into a blurred picture?",
+        paper: "Petsiuk et al. 2018",
+        cost: "25 forward",
+        by_default: true,
+        build: |_| Ok(Box::new(Insertion::default())),
+        passes: |method, _| method + Insertion::default().steps / 2,
         ..PLAIN
     },
     MetricEntry {
