@@ -15,7 +15,9 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::Device;
 use burnsight::{
-    Error, MicroBatcher, device, read,
+    Error, MicroBatcher, device,
+    network::Network,
+    read,
     visualization::{Montage, MontageCell, MontageRow, SaliencyMap},
     zoo::{self, Model, Picture},
 };
@@ -30,7 +32,7 @@ use crate::{
     setup::{Opened, Setup},
 };
 use report::{DrawingReport, MapReport, ModelReport, PictureReport, Question, RankedClass, Sidecar};
-use verdict::{RandomLogits, Verdict};
+use verdict::{Randomized, Verdict};
 
 /// Side of a cell of the comparison, in pixels.
 const CELL: u32 = 224;
@@ -52,7 +54,7 @@ struct Job<'a> {
     class: Option<usize>,
     against: Option<usize>,
     /// What maps are tested with, unless that is not wanted.
-    random: Option<RandomLogits>,
+    randomized: Option<Randomized>,
     /// Methods that do not work on this model. Only what was asked for by name is an error then.
     left_out: RefCell<BTreeSet<&'static str>>,
     progress: ProgressBar,
@@ -75,11 +77,11 @@ pub fn run(arguments: &ExplainArguments) -> Result<()> {
     };
     let against = arguments.against.as_deref().map(|class| model.labels.find(class)).transpose()?;
     let left_out = RefCell::default();
-    let random = match arguments.no_verdict {
+    let randomized = match arguments.no_verdict {
         true => None,
-        false => RandomLogits::of(&model.network, settings.seed)?,
+        false => Randomized::upper_half(&model.network, settings.seed)?,
     };
-    let job = Job { arguments, methods, settings, model, device, class, against, random, left_out, progress };
+    let job = Job { arguments, methods, settings, model, device, class, against, randomized, left_out, progress };
     let steps: u64 = job.methods.iter().map(|method| job.planned(method)).sum();
     job.progress.set_length(steps * pictures.len() as u64);
     job.progress.enable_steady_tick(Duration::from_millis(200));
@@ -159,9 +161,11 @@ impl Job<'_> {
             let verdict = match self.arguments.no_verdict {
                 true => None,
                 false => {
-                    let (image, target) = (prepared.tensor.clone(), question.target());
-                    let by = (*method, &self.settings);
-                    Some(Verdict::of(&attribution, self.random.as_ref(), by, image, &target).with_context(context)?)
+                    let explain = |network: &Network| {
+                        let trace = network.record(prepared.tensor.clone())?;
+                        (method.explain)(&self.settings, &trace, &question.target())
+                    };
+                    Some(Verdict::of(&attribution, self.randomized.as_ref(), explain).with_context(context)?)
                 }
             };
             if let Some(verdict) = &verdict {
@@ -196,7 +200,7 @@ impl Job<'_> {
 
     /// How far a method moves the bar: its own drawing, and the pictures that it looks at, once more for the verdict.
     fn planned(&self, method: &Method) -> u64 {
-        let times = if self.random.is_some() { 2 } else { 1 };
+        let times = if self.randomized.is_some() { 2 } else { 1 };
         1 + times * (method.samples)(&self.settings) as u64
     }
 

@@ -4,32 +4,32 @@ use std::fmt;
 
 use burn::tensor::Tensor;
 use burnsight::{
-    Attribution, Result, Seed, Target,
-    evaluation::{pixel_values, spearman},
+    Attribution, Error, Result, Seed,
+    evaluation::{PixelValue, pixel_values, spearman},
     network::Network,
     read,
 };
 use serde::Serialize;
 
-use crate::{explainer::Explainer, methods::Method, settings::Settings};
-
-/// Likeness from which on a map is said to ignore the weights: it then shares more with a map of a model that knows
-/// nothing than it has of its own.
+/// Likeness from which on a map is said to ignore the weights: it then has more in common with the map of a model that
+/// knows little than it has of its own.
 const ALIKE: f64 = 0.5;
 
-/// The same network with fresh weights in the layer that makes the logits.
-pub struct RandomLogits {
+/// The same network with fresh weights in the upper half of its layers.
+pub struct Randomized {
     network: Network,
-    layer: String,
+    /// The lowest of the layers.
+    down_to: String,
 }
 
 /// What speaks for and against a map.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
-    /// The layer whose weights were replaced by random ones.
-    randomized: Option<String>,
-    /// Spearman's correlation of the map with that of the network with random weights there; 1: the map ignores them.
-    /// Absent where it is not defined, because one of the maps is the same everywhere.
+    /// The weights are random from the logits down to this layer.
+    randomized_down_to: Option<String>,
+    /// Spearman's correlation of the map with that of the network with random weights, of its values or of their
+    /// magnitudes, whichever is larger; 1: the map ignores these weights. Absent where it is not defined, because one
+    /// of the maps is the same everywhere.
     likeness: Option<f64>,
     /// How far the map is from adding up to what it should, as a share of that.
     completeness_gap: Option<f32>,
@@ -37,40 +37,47 @@ pub struct Verdict {
     standard_error: Option<f64>,
 }
 
-impl RandomLogits {
+impl Randomized {
     /// `None` for a network without weights.
-    pub fn of(network: &Network, seed: Seed) -> Result<Option<Self>> {
-        let Some(&last) = network.layers_with_weights().last() else { return Ok(None) };
-        let layer = network.node(last).name().to_string();
-        Ok(Some(Self { network: network.randomized(&[last], seed)?, layer }))
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn upper_half(network: &Network, seed: Seed) -> Result<Option<Self>> {
+        let layers = network.layers_with_weights();
+        let upper = &layers[layers.len() / 2..];
+        let Some(lowest) = upper.first() else { return Ok(None) };
+        let down_to = network.node(*lowest).name().to_string();
+        Ok(Some(Self { network: network.randomized(upper, seed)?, down_to }))
+    }
+
+    /// How alike a map stays.
+    fn likeness(&self, map: &Tensor<4>, other: &Tensor<4>) -> Result<Option<f64>> {
+        let compare = |pixel_value| {
+            let values = |map: &Tensor<4>| -> Result<Vec<f64>> {
+                Ok(pixel_values(map, pixel_value)?.remove(0).into_iter().map(f64::from).collect())
+            };
+            Ok::<_, Error>(spearman(&values(map)?, &values(other)?))
+        };
+        let [signed, magnitudes] = [compare(PixelValue::Signed)?, compare(PixelValue::Magnitude)?];
+        Ok(signed.into_iter().chain(magnitudes).reduce(f64::max))
     }
 }
 
 impl Verdict {
-    /// Explains the picture once more, on the network with random logits.
+    /// Explains the picture once more, with random weights.
     ///
     /// # Errors
     /// Those of the method.
     pub fn of(
         attribution: &Attribution,
-        random: Option<&RandomLogits>,
-        (method, settings): (&'static Method, &Settings),
-        image: Tensor<4>,
-        target: &Target,
+        randomized: Option<&Randomized>,
+        explain: impl FnOnce(&Network) -> Result<Attribution>,
     ) -> Result<Self> {
-        let likeness = match random {
+        let likeness = match randomized {
             None => None,
-            Some(RandomLogits { network, .. }) => {
-                let explainer = Explainer { method, settings };
-                let values = |map: &Tensor<4>| -> Result<Vec<f64>> {
-                    let values = pixel_values(map, explainer.pixel_value())?.remove(0);
-                    Ok(values.into_iter().map(f64::from).collect())
-                };
-                let other = (method.explain)(settings, &network.record(image)?, target)?;
-                spearman(&values(&attribution.map)?, &values(&other.map)?)
-            }
+            Some(randomized) => randomized.likeness(&attribution.map, &explain(&randomized.network)?.map)?,
         };
-        let mean = |tensor: Tensor<4>| Ok::<f64, burnsight::Error>(f64::from(read(tensor.abs().mean())?[0]));
+        let mean = |tensor: Tensor<4>| Ok::<f64, Error>(f64::from(read(tensor.abs().mean())?[0]));
         let standard_error = match &attribution.standard_error {
             None => None,
             Some(error) => {
@@ -78,7 +85,7 @@ impl Verdict {
             }
         };
         Ok(Self {
-            randomized: random.map(|random| random.layer.clone()),
+            randomized_down_to: randomized.map(|randomized| randomized.down_to.clone()),
             likeness,
             completeness_gap: attribution.completeness.as_ref().map(|all| all[0].relative_gap()),
             standard_error,
@@ -88,15 +95,14 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.randomized, self.likeness) {
+        match (&self.randomized_down_to, self.likeness) {
             (None, _) => write!(f, "the model has no weights to test it with")?,
-            (Some(layer), None) => write!(f, "flat, or flat with random weights in {layer}: nothing to compare")?,
-            (Some(layer), Some(likeness)) if likeness >= ALIKE => write!(
-                f,
-                "IGNORES THE WEIGHTS: {likeness:.2} like the map with random weights in {layer}, so it says little about the class"
-            )?,
+            (Some(_), None) => write!(f, "flat, or flat with random weights: nothing to compare")?,
+            (Some(layer), Some(likeness)) if likeness >= ALIKE => {
+                write!(f, "HARDLY DEPENDS ON THE WEIGHTS: {likeness:.2} alike when they are random down to {layer}")?;
+            }
             (Some(layer), Some(likeness)) => {
-                write!(f, "depends on the weights ({likeness:.2} like the map with random weights in {layer})")?;
+                write!(f, "depends on the weights: {likeness:.2} alike when they are random down to {layer}")?;
             }
         }
         if let Some(gap) = self.completeness_gap {
