@@ -40,7 +40,7 @@ pub(super) fn compare<N: Borrow<Network>>(
                 network = networks.next();
                 comparison.changed.push(Vec::with_capacity(count));
             }
-            let Some(network) = &network else { break };
+            let network = network.as_ref().expect("there are as many networks as they said");
             let pictures = || rows.iter().map(|row| row.sample);
             let (images, target) = (select_images(subject.images(), pictures()), subject.target().select(pictures()));
             let maps = read_maps(select_images(&subject.attribution().map, pictures()))?;

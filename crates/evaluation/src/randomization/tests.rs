@@ -157,8 +157,7 @@ fn some_cuts_are_those_of_all() {
     }
 }
 
-/// Planted: the gradient of a network without ReLUs above it knows the weights, guided backpropagation keeps to what is
-/// positive.
+/// Guided backpropagation keeps what is positive, whatever the weights are.
 #[test]
 fn guided_backprop_stays_more_than_the_gradient() {
     let network = network();
@@ -170,7 +169,7 @@ fn guided_backprop_stays_more_than_the_gradient() {
     let (gradient, guided) = (readings(&VanillaGradient), readings(&GuidedBackprop));
     for (gradient, guided) in gradient.iter().zip(&guided) {
         let (gradient, guided) = (mean(gradient), mean(guided));
-        assert!(gradient < guided, "gradient {gradient}, guided {guided}");
+        assert!(gradient + 0.15 < guided, "gradient {gradient}, guided {guided}");
     }
 }
 
