@@ -1,11 +1,13 @@
 //! Deletion and insertion: how the probability of the class follows the pixels.
 
-use burn::tensor::{Tensor, TensorData};
-use burnsight_core::{Baseline, Error, Result, select_images};
+use burnsight_core::{Baseline, Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Curve, Direction, Metric, Reading, Subject};
+use crate::{
+    Curve, Direction, Metric, Reading, Subject,
+    replacement::{Replacement, places, points},
+};
 
 const PAPER: &str =
     "Petsiuk et al. 2018, RISE: Randomized Input Sampling for Explanation of Black-box Models, arXiv:1806.07421";
@@ -102,8 +104,9 @@ impl Metric for Deletion {
     /// Also [`Error::Parameter`] for no steps, and [`Error::Target`] when not a class was explained.
     fn measure(&self, subject: &Subject<'_>) -> Result<Vec<Reading>> {
         let gone = self.baseline.of(subject.images())?;
-        let replaced = Replacement { before: subject.images().clone(), after: gone };
-        Ok(vec![replaced.reading(subject, self.steps, Self::NAME, Direction::Lower, "share of pixels deleted")?])
+        let replacement = Replacement { before: subject.images().clone(), after: gone };
+        let head = (Self::NAME, Direction::Lower);
+        Ok(vec![reading(subject, replacement, self.steps, head, "share of pixels deleted")?])
     }
 }
 
@@ -125,84 +128,45 @@ impl Metric for Insertion {
         let [_, _, height, width] = subject.images().dims();
         let blurred = Baseline::Blurred { sigma: height.min(width) as f64 / 16.0 };
         let start = self.baseline.as_ref().unwrap_or(&blurred).of(subject.images())?;
-        let replaced = Replacement { before: start, after: subject.images().clone() };
-        Ok(vec![replaced.reading(subject, self.steps, Self::NAME, Direction::Higher, "share of pixels inserted")?])
+        let replacement = Replacement { before: start, after: subject.images().clone() };
+        let head = (Self::NAME, Direction::Higher);
+        Ok(vec![reading(subject, replacement, self.steps, head, "share of pixels inserted")?])
     }
 }
 
-/// Two versions of every picture, the one taking the place of the other pixel by pixel.
-struct Replacement {
-    before: Tensor<4>,
-    after: Tensor<4>,
-}
-
-impl Replacement {
-    fn reading(
-        &self,
-        subject: &Subject<'_>,
-        steps: usize,
-        name: &str,
-        direction: Direction,
-        x_label: &str,
-    ) -> Result<Reading> {
-        if steps == 0 {
-            return Err(Error::parameter("steps", steps, "at least 1"));
-        }
-        let [images, _, height, width] = subject.images().dims();
-        let pixels = height * width;
-        let values = subject.pixel_values()?;
-        let places: Vec<f32> = values.iter().flat_map(|map| places(map)).collect();
-        let device = subject.images().device();
-        let place = (&device, subject.images().dtype());
-        let places = Tensor::<4>::from_data(TensorData::new(places, [images, 1, height, width]), place);
-        let counts: Vec<usize> = (0..=steps).map(|step| (step * pixels + steps / 2) / steps).collect();
-        let mut probabilities = vec![Vec::with_capacity(steps + 1); images];
-        subject.batches().run(images, steps + 1, |rows| {
-            let of_rows = |tensor: &Tensor<4>| select_images(tensor, rows.iter().map(|row| row.image));
-            let counts: Vec<f32> = rows.iter().map(|row| counts[row.sample] as f32).collect();
-            let counts = Tensor::<4>::from_data(TensorData::new(counts, [rows.len(), 1, 1, 1]), place);
-            let before = of_rows(&self.before);
-            let is_replaced = of_rows(&places).lower(counts.expand([rows.len(), 1, height, width]));
-            let changed = before.clone().mask_where(is_replaced.expand(before.dims()), of_rows(&self.after));
-            for (row, probability) in rows.iter().zip(subject.probabilities(changed, rows)?) {
-                probabilities[row.image].push(f64::from(probability));
-            }
-            Ok(())
-        })?;
-        let is_flat = |map: &Vec<f32>| map.iter().all(|value| *value == map[0]);
-        let defined = |(map, curve): (&Vec<f32>, Vec<f64>)| (!is_flat(map)).then_some(curve);
-        let curves: Vec<Option<Vec<f64>>> = values.iter().zip(probabilities).map(defined).collect();
-        let x: Vec<f64> = counts.iter().map(|count| *count as f64 / pixels as f64).collect();
-        let areas = curves.iter().map(|curve| Some(area(&x, curve.as_ref()?))).collect();
-        let y = curves.into_iter().map(|curve| match curve {
-            Some(curve) => curve.into_iter().map(Some).collect(),
-            None => vec![None; x.len()],
-        });
-        let y = y.collect();
-        let (x_label, y_label) = (x_label.into(), "probability of the explained class".into());
-        Ok(Reading::new(name, direction, areas).with_curve(Curve { x_label, y_label, x, ticks: Vec::new(), y }))
+/// The curve of pixels replaced one after the other, and the area under it.
+fn reading(
+    subject: &Subject<'_>,
+    replacement: Replacement,
+    steps: usize,
+    (name, direction): (&str, Direction),
+    x_label: &str,
+) -> Result<Reading> {
+    if steps == 0 {
+        return Err(Error::parameter("steps", steps, "at least 1"));
     }
-}
-
-/// The place of every pixel when the strongest come first, from 0. Of equal ones the upper left comes first.
-pub(crate) fn places(map: &[f32]) -> Vec<f32> {
-    let mut order: Vec<usize> = (0..map.len()).collect();
-    order.sort_by(|a, b| map[*b].total_cmp(&map[*a]));
-    let mut places = vec![0.0; map.len()];
-    order.iter().enumerate().for_each(|(place, pixel)| places[*pixel] = place as f32);
-    places
+    let values = subject.pixel_values()?;
+    let pixels = values[0].len();
+    let places: Vec<Option<Vec<f32>>> = values.iter().map(|map| places(map)).collect();
+    let counts: Vec<usize> = (0..=steps).map(|step| (step * pixels + steps / 2) / steps).collect();
+    let curves = replacement.curves(subject, &places, &counts, |images, rows| subject.probabilities(images, rows))?;
+    let x: Vec<f64> = counts.iter().map(|count| *count as f64 / pixels as f64).collect();
+    let areas = curves.iter().map(|curve| Some(area(&x, curve.as_ref()?))).collect();
+    let (x_label, y_label) = (x_label.into(), "probability of the explained class".into());
+    let y = points(curves, x.len());
+    Ok(Reading::new(name, direction, areas).with_curve(Curve { x_label, y_label, x, ticks: Vec::new(), y }))
 }
 
 /// The area under a curve by trapezoids.
-pub(crate) fn area(x: &[f64], y: &[f64]) -> f64 {
+fn area(x: &[f64], y: &[f64]) -> f64 {
     x.windows(2).zip(y.windows(2)).map(|(x, y)| (x[1] - x[0]) * (y[0] + y[1]) / 2.0).sum()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use burn::tensor::{DType, Device};
-    use burnsight_core::{Attributor, AutodiffModel, MicroBatcher, Seed, Target};
+    use burn::tensor::{DType, Device, Tensor};
+    use burnsight_core::{Attributor, AutodiffModel, MicroBatcher, Seed, Target, select_images};
     use burnsight_input_x_gradient::InputXGradient;
     use burnsight_network::Network;
     use burnsight_testkit::nets;
@@ -243,7 +207,6 @@ mod tests {
     #[test]
     fn a_flat_map_orders_nothing() {
         assert_eq!(value(&Deletion::default(), [0.3, 0.3]), None);
-        assert_eq!(places(&[0.5, 2.0, 0.5, -1.0]), [1.0, 0.0, 2.0, 3.0]);
     }
 
     /// A linear model and 6 × 6 pictures in which the class depends on every pixel by another weight.

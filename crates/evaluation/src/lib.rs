@@ -16,6 +16,7 @@ mod monotonicity;
 mod pixel_flipping;
 mod randomization;
 mod reliability;
+mod replacement;
 mod road;
 mod robustness;
 mod sensitivity_n;
@@ -28,6 +29,7 @@ pub use deletion::{Deletion, Insertion};
 pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};
+pub use pixel_flipping::PixelFlipping;
 pub use randomization::{
     CascadingRandomization, DataRandomization, IndependentRandomization, RandomizedNetwork, RandomizedNetworks,
 };
