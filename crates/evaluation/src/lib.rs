@@ -34,6 +34,7 @@ pub use randomization::{
     CascadingRandomization, DataRandomization, IndependentRandomization, RandomizedNetwork, RandomizedNetworks,
 };
 pub use reliability::{Level, MetricReliability, MetricScores, Reliability, Statistic, Trust, krippendorff_alpha};
+pub use road::Road;
 pub use similarity::{center_of_mass, hog_similarity, ssim, top_intersection};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;

@@ -25,3 +25,21 @@ pub struct Scene {
     /// The object's shadow is not the object.
     pub mask: GrayImage,
 }
+/// s
+#[derive(Debug, Clone, Copy)]
+pub enum Object {
+    /// s
+    A,
+}
+impl Object {
+    /// s
+    pub const ALL: [Object; 1] = [Object::A];
+    /// s
+    pub fn label(self) -> &'static str {
+        "golf ball"
+    }
+    /// s
+    pub fn draw_random(self, seed: u64, width: u32, height: u32) -> burnsight_core::Result<Scene> {
+        GolfBall { seed, ..GolfBall::default() }.draw(width, height)
+    }
+}
