@@ -24,6 +24,8 @@ mod similarity;
 mod subject;
 mod summary;
 
+pub use completeness::CompletenessGap;
+pub use complexity::{Complexity, Sparseness};
 pub use correlation::{pearson, ranks, spearman};
 pub use deletion::{Deletion, Insertion};
 pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
@@ -35,6 +37,7 @@ pub use randomization::{
 };
 pub use reliability::{Level, MetricReliability, MetricScores, Reliability, Statistic, Trust, krippendorff_alpha};
 pub use road::Road;
+pub use robustness::{LocalLipschitz, MaxSensitivity};
 pub use similarity::{center_of_mass, hog_similarity, ssim, top_intersection};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;
