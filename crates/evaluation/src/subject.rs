@@ -183,6 +183,11 @@ impl<'a> Subject<'a> {
         &self.attribution.target
     }
 
+    /// How the maps are read.
+    pub fn pixel_value(&self) -> PixelValue {
+        self.pixel_value
+    }
+
     /// The model.
     pub fn model(&self) -> &'a dyn Classifier {
         self.model
