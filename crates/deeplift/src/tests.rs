@@ -255,7 +255,7 @@ fn everything(dtype: DType) -> Network {
     let joined = add("joined", Layer::Concatenation { axis: 1 }, &[class, turned]);
     let mixer = add("mixer", Layer::Constant(Activation::Tokens(draw.tensor([1, 5, 7], 0.0, 0.5))), &[]);
     let mixed = add("mixed", Layer::MatrixProduct, &[mixer, joined]);
-    let softplus = add("softplus", Layer::Function(Function::Softplus), &[mixed]);
+    let softplus = add("softplus", Layer::Function(Function::Softplus { steepness: 1.0 }), &[mixed]);
     let hidden = add("hidden", Layer::Linear(draw.linear([6, 4])), &[softplus]);
     let negate = add("negate", Layer::Function(Function::Negate), &[hidden]);
     let sigmoid = add("sigmoid", Layer::Function(Function::Sigmoid), &[negate]);

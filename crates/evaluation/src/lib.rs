@@ -29,6 +29,7 @@ pub use completeness::CompletenessGap;
 pub use complexity::{Complexity, Sparseness};
 pub use correlation::{pearson, ranks, spearman};
 pub use deletion::{Deletion, Insertion};
+pub use fragility::{Attack, Fragility};
 pub use input_shift::{InputShift, shifted_network};
 pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
 pub use mask::Mask;

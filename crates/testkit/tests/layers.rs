@@ -330,7 +330,7 @@ fn named(function: &str) -> Function {
         "leaky_relu" => Function::LeakyRelu(0.1),
         "elu" => Function::Elu(0.7),
         "mish" => Function::Mish,
-        "softplus" => Function::Softplus,
+        "softplus" => Function::Softplus { steepness: 1.0 },
         "erf" => Function::Erf,
         "exp" => Function::Exp,
         "log" => Function::Log,

@@ -1,4 +1,4 @@
-use burn::tensor::activation::{elu, gelu, gelu_approximate, leaky_relu, mish, sigmoid, silu, softplus};
+use burn::tensor::activation::{elu, gelu, gelu_approximate, leaky_relu, log_sigmoid, mish, sigmoid, silu};
 
 use crate::{
     Activation,
@@ -41,8 +41,11 @@ pub enum Function {
     Elu(f64),
     /// x · tanh(ln(1 + eˣ))
     Mish,
-    /// ln(1 + eˣ)
-    Softplus,
+    /// ln(1 + exp(steepness · x)) / steepness: a ReLU with a round corner
+    Softplus {
+        /// 1 for the plain one; the larger, the sharper the corner.
+        steepness: f64,
+    },
     /// Gauss error function
     Erf,
     /// eˣ
@@ -75,7 +78,7 @@ impl Function {
             Self::LeakyRelu(_) => "leaky ReLU",
             Self::Elu(_) => "ELU",
             Self::Mish => "Mish",
-            Self::Softplus => "softplus",
+            Self::Softplus { .. } => "softplus",
             Self::Erf => "error function",
             Self::Exp => "exponential",
             Self::Log => "logarithm",
@@ -101,7 +104,8 @@ impl Function {
             Self::LeakyRelu(slope) => leaky_relu(x, slope),
             Self::Elu(alpha) => elu(x, alpha),
             Self::Mish => mish(x),
-            Self::Softplus => softplus(x, 1.0),
+            // Burn's own softplus overflows where steepness · x is above 88.
+            Self::Softplus { steepness } => log_sigmoid(x * -steepness) / -steepness,
             Self::Erf => x.erf(),
             Self::Exp => x.exp(),
             Self::Log => x.log(),
@@ -117,7 +121,12 @@ impl Function {
     /// Whether no value it takes is below 0.
     pub(crate) fn is_non_negative(self) -> bool {
         match self {
-            Self::Sigmoid | Self::HardSigmoid { .. } | Self::Softplus | Self::Exp | Self::Sqrt | Self::Absolute => true,
+            Self::Sigmoid
+            | Self::HardSigmoid { .. }
+            | Self::Softplus { .. }
+            | Self::Exp
+            | Self::Sqrt
+            | Self::Absolute => true,
             Self::Clip { lowest, .. } => lowest >= 0.0,
             Self::Power(exponent) => exponent == 2.0,
             _ => false,

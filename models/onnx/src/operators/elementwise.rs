@@ -31,7 +31,7 @@ pub fn function(inputs: &Inputs<'_>) -> Outcome<Option<Function>> {
         "LeakyRelu" => Function::LeakyRelu(float("alpha", 0.01)),
         "Elu" => Function::Elu(float("alpha", 1.0)),
         "Mish" => Function::Mish,
-        "Softplus" => Function::Softplus,
+        "Softplus" => Function::Softplus { steepness: 1.0 },
         "Erf" => Function::Erf,
         "Exp" => Function::Exp,
         "Log" => Function::Log,
