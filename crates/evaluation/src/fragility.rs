@@ -3,7 +3,7 @@
 mod dissimilarity;
 
 use burn::tensor::Tensor;
-use burnsight_core::{Classifier, Differentiable, Error, Result, Row, Seed, Target, read, select_images};
+use burnsight_core::{Classifier, Differentiable, Error, Result, Row, Seed, Target, select_images};
 use burnsight_network::{Function, Layer, Network};
 use serde::Serialize;
 use serde_json::{Value, json};

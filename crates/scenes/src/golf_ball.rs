@@ -4,11 +4,11 @@ use burnsight_core::{Error, Result};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::Scene;
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Colour, mix, rgb, scale};
 use crate::noise::Noise;
 use crate::vector::{Vector, add, check_light, cross, dot, smoothstep, unit};
+use crate::{Distractor, Scene};
 
 /// A golf ball on a lawn, the trees behind it out of focus.
 ///
@@ -21,13 +21,15 @@ pub struct GolfBall {
     pub radius: f64,
     /// Direction towards the sun: right, up, towards the viewer; any length. Default: `[-0.55, 0.7, 0.6]`.
     pub light: [f64; 3],
+    /// What else is there. Default: nothing.
+    pub distractors: Vec<Distractor>,
     /// Seed of the lawn and the trees; the ball does not depend on it. Default: 0.
     pub seed: u64,
 }
 
 impl Default for GolfBall {
     fn default() -> Self {
-        Self { center: [0.51, 0.55], radius: 0.34, light: [-0.55, 0.7, 0.6], seed: 0 }
+        Self { center: [0.51, 0.55], radius: 0.34, light: [-0.55, 0.7, 0.6], distractors: Vec::new(), seed: 0 }
     }
 }
 
@@ -65,6 +67,7 @@ impl GolfBall {
         for _ in 0..3 {
             canvas.defocus(|row| if row < ground { 0.08 * (ground - row) } else { 0.07 * (row - ground) });
         }
+        self.distractors.iter().for_each(|distractor| distractor.paint(&mut canvas, light));
         paint_shadow(&mut canvas, [x, y], r, light);
         paint_ball(&mut canvas, [x, y], r, light);
         Ok(canvas.finish())

@@ -1,14 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod building;
 mod canvas;
+mod church;
 mod colour;
+mod distractor;
+mod gas_pump;
 mod golf_ball;
 mod noise;
 mod parachute;
+mod random;
 mod vector;
 
+pub use church::Church;
+pub use distractor::{Distractor, DistractorKind};
+pub use gas_pump::GasPump;
 pub use golf_ball::GolfBall;
 pub use parachute::Parachute;
+pub use random::Object;
 
 use image::{GrayImage, RgbImage};
 
@@ -24,22 +33,4 @@ pub struct Scene {
     ///
     /// The object's shadow is not the object.
     pub mask: GrayImage,
-}
-/// s
-#[derive(Debug, Clone, Copy)]
-pub enum Object {
-    /// s
-    A,
-}
-impl Object {
-    /// s
-    pub const ALL: [Object; 1] = [Object::A];
-    /// s
-    pub fn label(self) -> &'static str {
-        "golf ball"
-    }
-    /// s
-    pub fn draw_random(self, seed: u64, width: u32, height: u32) -> burnsight_core::Result<Scene> {
-        GolfBall { seed, ..GolfBall::default() }.draw(width, height)
-    }
 }

@@ -6,11 +6,11 @@ use burnsight_core::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::Scene;
 use crate::canvas::{Area, Canvas};
 use crate::colour::{Colour, mix, rgb, scale};
 use crate::noise::Noise;
 use crate::vector::{Vector, add, check_light, dot, smoothstep, unit};
+use crate::{Distractor, Scene};
 
 /// A round striped parachute with a person, seen from a little below, before a blue sky with clouds.
 ///
@@ -29,6 +29,8 @@ pub struct Parachute {
     pub stripes: Vec<[u8; 3]>,
     /// Direction towards the sun: right, up, towards the viewer; any length. Default: `[-0.5, 0.7, 0.5]`.
     pub light: [f64; 3],
+    /// What else is there. Default: nothing.
+    pub distractors: Vec<Distractor>,
     /// Seed of the clouds; the parachute does not depend on it. Default: 0.
     pub seed: u64,
 }
@@ -41,6 +43,7 @@ impl Default for Parachute {
             lean: 0.12,
             stripes: vec![[214, 40, 34], [245, 243, 238]],
             light: [-0.5, 0.7, 0.5],
+            distractors: Vec::new(),
             seed: 0,
         }
     }
@@ -91,6 +94,7 @@ impl Parachute {
             self.stripes.iter().map(|&[r, g, b]| rgb(u32::from_be_bytes([0, r, g, b]))).collect();
 
         paint_sky(&mut canvas, &Noise::new(&mut ChaCha8Rng::seed_from_u64(self.seed)));
+        self.distractors.iter().for_each(|distractor| distractor.paint(&mut canvas, light));
         canvas.paint_object(view.area([-1.0, SKIRT - SLANT], [1.0, TOP], 0.0), |x, y| {
             canopy_colour(view.local(x, y), &stripes, light)
         });
@@ -160,7 +164,7 @@ impl View {
 }
 
 /// Blue, paler towards the horizon, with clouds.
-fn paint_sky(canvas: &mut Canvas, noise: &Noise) {
+pub fn paint_sky(canvas: &mut Canvas, noise: &Noise) {
     let h = f64::from(canvas.height);
     canvas.paint(canvas.everything(), |x, y| {
         let (x, y) = (x / h, y / h);

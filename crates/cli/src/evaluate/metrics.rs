@@ -3,8 +3,9 @@
 use burnsight::{
     Error, Result, Seed,
     evaluation::{
-        CascadingRandomization, DataRandomization, Deletion, IndependentRandomization, Insertion,
-        IntersectionOverUnion, MassAccuracy, Metric, PointingGame, RankAccuracy,
+        CascadingRandomization, CompletenessGap, Complexity, DataRandomization, Deletion, Fragility,
+        IndependentRandomization, InputShift, Insertion, IntersectionOverUnion, LocalLipschitz, MassAccuracy,
+        MaxSensitivity, Metric, PixelFlipping, PointingGame, RankAccuracy, Road, Sparseness,
     },
     network::Network,
     zoo::{Model, Preprocessing},
@@ -83,7 +84,7 @@ fn layers(model: &Model) -> usize {
     model.network.layers_with_weights().len()
 }
 
-pub const METRICS: [MetricEntry; 9] = [
+pub const METRICS: [MetricEntry; 18] = [
     MetricEntry {
         name: CascadingRandomization::NAME,
         question: "does the map change when the weights become random, from the logits down?",
@@ -117,6 +118,50 @@ pub const METRICS: [MetricEntry; 9] = [
         ..PLAIN
     },
     MetricEntry {
+        name: InputShift::NAME,
+        question: "does it stay when the input is shifted and the first layer undoes it?",
+        paper: "Kindermans et al. 2017",
+        cost: "1 × the method",
+        build: |_| Ok(Box::new(InputShift::default())),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: CompletenessGap::NAME,
+        question: "does it add up to what the method promises?",
+        paper: "Sundararajan et al. 2017",
+        by_default: true,
+        build: |_| Ok(Box::new(CompletenessGap)),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Fragility::NAME,
+        question: "does it survive changes of the picture that leave the class alone?",
+        paper: "Ghorbani et al. 2019",
+        cost: "12 × the method, 480 forward and backward",
+        build: |settings| Ok(Box::new(Fragility { seed: settings.seed, ..Fragility::default() })),
+        passes: |method, _| 12 * method + 480,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: MaxSensitivity::NAME,
+        question: "how much does it change with noise that nobody sees?",
+        paper: "Yeh et al. 2019",
+        cost: "10 × the method",
+        by_default: true,
+        build: |settings| Ok(Box::new(MaxSensitivity { seed: settings.seed, ..MaxSensitivity::default() })),
+        passes: |method, _| 10 * method,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: LocalLipschitz::NAME,
+        question: "how fast does it change with the picture?",
+        paper: "Alvarez-Melis & Jaakkola 2018",
+        cost: "10 × the method",
+        build: |settings| Ok(Box::new(LocalLipschitz { seed: settings.seed, ..LocalLipschitz::default() })),
+        passes: |method, _| 10 * method,
+        ..PLAIN
+    },
+    MetricEntry {
         name: Deletion::NAME,
         question: "does the probability fall fast when the strongest pixels go first?",
         paper: "Petsiuk et al. 2018",
@@ -134,6 +179,39 @@ pub const METRICS: [MetricEntry; 9] = [
         by_default: true,
         build: |_| Ok(Box::new(Insertion::default())),
         passes: |method, _| method + Insertion::default().steps / 2,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: PixelFlipping::NAME,
+        question: "does the score fall far when the strongest regions go?",
+        paper: "Samek et al. 2017",
+        cost: "51 forward",
+        build: |_| Ok(Box::new(PixelFlipping::default())),
+        passes: |method, _| method + PixelFlipping::default().steps / 2,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Road::NAME,
+        question: "does the probability fall when pixels go so that one cannot see where?",
+        paper: "Rong et al. 2022",
+        cost: "18 forward, 18 sparse systems",
+        build: |settings| Ok(Box::new(Road { seed: settings.seed, ..Road::default() })),
+        passes: |method, _| method + 40,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Sparseness::NAME,
+        question: "is it concentrated on few pixels?",
+        paper: "Chalasani et al. 2020",
+        by_default: true,
+        build: |_| Ok(Box::new(Sparseness)),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Complexity::NAME,
+        question: "how many pixels does it need?",
+        paper: "Bhatt et al. 2020",
+        build: |_| Ok(Box::new(Complexity)),
         ..PLAIN
     },
     MetricEntry {

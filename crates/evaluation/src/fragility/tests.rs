@@ -5,6 +5,7 @@ use burnsight_testkit::nets;
 use burnsight_vanilla_gradient::VanillaGradient;
 
 use super::*;
+use burnsight_core::read;
 
 fn pictures(count: usize) -> (Network, Tensor<4>) {
     let device = Device::default();
