@@ -9,20 +9,20 @@ use crate::{Direction, Metric, Reading, Subject};
 /// value    = |Σ A − d| / |d|          d = f(x) − f(baseline), or f(x) for methods that share out the score itself
 /// ```
 ///
-/// The axiom of Sundararajan et al. 2017, <https://arxiv.org/abs/1703.01365>. The lower the better: integrated gradients miss by what
-/// their steps leave out, LRP by what ε and the biases keep. Undefined for methods that promise nothing, and where nothing was to be
-/// shared out (d = 0) but something was.
+/// The axiom of Sundararajan et al. 2017, <https://arxiv.org/abs/1703.01365>. The lower the better: integrated
+/// gradients miss by what their steps leave out, LRP by what ε and the biases keep. Undefined for methods that
+/// promise nothing, and where nothing was to be shared out (d = 0) but something was.
 ///
 /// # Cost
 /// No pass of the model: the method reports it.
 ///
 /// # When it misleads
-/// Only the sum is checked. A map that piles the whole difference on one corner is complete. And f(x) may well be close to
-/// f(baseline): then the relative gap is large without being important.
+/// Only the sum is checked. A map that piles the whole difference on one corner is complete. And f(x) may well be
+/// close to f(baseline): then the relative gap is large without being important.
 ///
 /// # Where ours differs
-/// Quantus tests the sum and the difference for equality as floating-point numbers, which no method passes, of softmax probabilities unless
-/// told otherwise; captum returns the difference itself.
+/// Quantus tests the sum and the difference for equality as floating-point numbers, which hardly a map passes; captum
+/// returns the difference itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CompletenessGap;
 
@@ -82,7 +82,8 @@ mod tests {
         // |1.5 − 2| / 2; nothing of nothing; something of nothing.
         assert_eq!(CompletenessGap.measure(&subject).unwrap()[0].values, [Some(0.25), Some(0.0), None]);
 
-        // The score is straight up to x₁ + x₂ = 1 and level behind: the first gap is rounding, the second is the step's error.
+        // The score is straight up to x₁ + x₂ = 1 and level behind: the first gap is rounding, the second is the error of
+        // the steps.
         let method = IntegratedGradientsConfig { baseline: Baseline::Zero, ..Default::default() }.init().unwrap();
         let subject = Subject::of_model(&network, &method, pictures, &Target::Class(0)).unwrap();
         let values = CompletenessGap.measure(&subject).unwrap().remove(0).values;

@@ -16,12 +16,12 @@ use crate::{Direction, Metric, Reading, Subject};
 /// No pass of the model.
 ///
 /// # When it misleads
-/// It knows nothing of the model: a single dot anywhere is perfect. Read it beside a measure of faithfulness. Maps that were
-/// enlarged from a coarse layer (Grad-CAM) are smooth by construction.
+/// It knows nothing of the model: a single dot anywhere is perfect. Read it beside a measure of faithfulness. Maps
+/// that were enlarged from a coarse layer (Grad-CAM) are smooth by construction.
 ///
 /// # Where ours differs
-/// Of pixels, the sum over the colours (or their largest magnitude, as the subject reads them). Quantus and xplique use
-/// the same formula on the map as it is given.
+/// Of pixels, the sum over the colours (or their largest magnitude, as the subject reads them). Quantus and xplique
+/// use the same formula on the map as it is given.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sparseness;
 
@@ -31,8 +31,9 @@ pub struct Sparseness;
 /// value    = −Σ_i p_i ln p_i          p = |A| / Σ |A|
 /// ```
 ///
-/// The entropy of the shares: 0 when one pixel has all, ln n when n pixels share alike; eᵛᵃˡᵘᵉ is the number of pixels that would
-/// do. Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>. The lower the simpler. Undefined for a map of zeros.
+/// The entropy of the shares: 0 when one pixel has all, ln n when n pixels share alike; eᵛᵃˡᵘᵉ is the number of
+/// pixels that would do. Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>. The lower the simpler. Undefined for
+/// a map of zeros.
 ///
 /// # Cost
 /// No pass of the model.

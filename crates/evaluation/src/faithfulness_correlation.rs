@@ -15,29 +15,31 @@ use crate::{
 /// A   one value per pixel        S   random sets        corr   Pearson's        f   the explained score
 /// ```
 ///
-/// Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>. The higher the better. It is [`SensitivityN`](crate::SensitivityN)
-/// at one size.
+/// Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>. The higher the better. It is
+/// [`SensitivityN`](crate::SensitivityN) at one size.
 ///
 /// # Cost
 /// `sets` forward passes per picture.
 ///
 /// # When it misleads
-/// - The size of the sets decides much and the paper leaves it open: compare methods at one size, or use sensitivity-n.
-/// - With `sets` sets a correlation is known to about 1 / √`sets`: 0.1 by default. Means over many pictures are needed.
+/// - The size of the sets decides much and the paper leaves it open: compare methods at one size, or use
+///   sensitivity-n.
+/// - With `sets` sets a correlation is known to about 1 / √`sets`: 0.1 by default. Means over many pictures are
+///   needed.
 /// - The rest is as for sensitivity-n.
 ///
 /// # Where ours differs
-/// Sets of pixels, all colours together; Quantus draws 224 single values, colours apart, 100 times, takes the difference of softmax
-/// probabilities unless told otherwise, black for the baseline, and divides the map by its largest magnitude first, which a correlation
-/// ignores. xplique's µFidelity is the rank correlation (Spearman) over 200 sets of 20 % of the cells of a 9 × 9 grid.
+/// Sets of pixels, all colours together. Quantus draws 224 single values, colours apart, 100 times, sets them to the
+/// picture's smallest value ("black"), and divides the map by its largest magnitude first, which a correlation ignores.
+/// xplique's µFidelity is the rank correlation (Spearman) over 200 sets of 20 % of the cells of a 9 × 9 grid.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaithfulnessCorrelation {
     /// Size of the sets as a share of the pixels. Default: 0.2.
     pub share: f64,
     /// How many sets. Default: 100.
     pub sets: usize,
-    /// What taken pixels are replaced by. Default: zero, which after the usual normalisation is the training pictures' mean, the
-    /// paper's choice.
+    /// What taken pixels are replaced by. Default: zero, which after the usual normalisation is the training
+    /// pictures' mean, the paper's choice.
     pub baseline: Baseline,
     /// Where the sets start. Default: 0.
     pub seed: Seed,

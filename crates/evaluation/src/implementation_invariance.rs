@@ -11,30 +11,32 @@ use crate::{Direction, Metric, Reading, Subject, robustness::norms};
 ///
 /// ```text
 /// folded      every batch norm is folded into the layer before it
-/// rescaled    hidden channel k is made c_k times as large and read with weights 1 / c_k times as large, c_k = ¼, ½, 1, 2 or 4
+/// rescaled    hidden channel k is c_k times as large and read with weights 1 / c_k times as large, c_k = ¼, ½, 1, 2 or 4
 /// split       every hidden channel is there twice, and read with weights 2w and −w instead of w
 ///
-/// value    = ‖A' − A‖ / ‖A‖          A the map of the network as it is, A' of the rewritten one; ‖·‖ Euclidean
+/// value    = ‖A' − A‖ / ‖A‖          A   map of the network as it is        A'   map of the rewritten one
 /// ```
 ///
-/// The axiom of Sundararajan et al. 2017, <https://arxiv.org/abs/1703.01365>. The lower the better; one reading for each
-/// way. Everything that is computed from the function alone gets 0 up to rounding: gradients, integrated gradients, occlusion. What treats
-/// positive and negative weights or relevance apart does not survive the split: deconvnet, guided backpropagation, LRP with γ or αβ.
+/// The axiom of Sundararajan et al. 2017, <https://arxiv.org/abs/1703.01365>. The lower the better; one reading for
+/// each way. Everything that is computed from the function alone gets 0 up to rounding: gradients, integrated
+/// gradients, occlusion. What treats positive and negative weights or relevance apart does not survive the split:
+/// deconvnet, guided backpropagation, LRP with γ or αβ.
 ///
-/// Undefined for a map of zeros, where nothing can be rewritten in that way, and where rounding moves a logit by more than 10⁻⁴ of the
-/// largest.
+/// Undefined for a map of zeros, where nothing can be rewritten in that way, and where rounding moves a logit by more
+/// than 10⁻⁴ of the largest.
 ///
 /// # Cost
 /// Three times the method, and six forward passes per picture.
 ///
 /// # When it misleads
-/// It is an axiom, not a measure: that a map depends on the weights and not only on the function may be what is asked for, when it is
-/// the network that is to be understood. And 0 says nothing about faithfulness.
+/// It is an axiom, not a measure: that a map depends on the weights and not only on the function may be what is asked
+/// for, when it is the network that is to be understood. And 0 says nothing about faithfulness.
 ///
 /// # Where ours differs
-/// The paper states the axiom and gives an example for DeepLIFT and LRP; no library measures it, and the three ways are ours. Hidden channels are
-/// rewritten between a convolution or linear layer (with or without a batch norm) and the next one, where nothing but a ReLU, pools,
-/// dropout and a flattening lies in between and nothing else reads them.
+/// The paper states the axiom and gives an example for DeepLIFT and LRP; no library measures it, and the three ways
+/// are ours. Hidden channels are rewritten between a convolution or linear layer (with or without a batch norm) and
+/// the next one, where nothing but a ReLU, pools, dropout and a flattening lies in between and nothing else reads
+/// them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ImplementationInvariance;
 

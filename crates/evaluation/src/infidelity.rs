@@ -14,29 +14,30 @@ use crate::{
 /// ```text
 /// value    = mean over changes I of  ( β · Σ_i w_i A_i  −  (f(x) − f(x − I)) )²
 ///
-/// w = I                  for a map in score per unit of input (a gradient): the step in every value
-/// w = I / (x − x₀)       for a map in units of the score (gradient × input, LRP): 1 inside a square that is set to x₀, 0 outside
-/// β = 1, or with `scaled`  Σ (w·A)(f(x) − f(x − I)) / Σ (w·A)², at least 0: the factor that suits the map best
+/// w   I for a map in score per unit of input (a gradient): the step in every value
+///     I / (x − x₀) for a map in units of the score (gradient × input, LRP): 1 in a square that is set to x₀, else 0
+/// β   1, or with `scaled` the factor that suits the map best: Σ (w·A)(f(x) − f(x − I)) / Σ (w·A)², at least 0
 /// ```
 ///
-/// Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>. The lower the better: 0 for a map that adds up to every change, in
-/// squared units of the score. A map of zeros gets the mean square of the changes.
+/// Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>. The lower the better: 0 for a map that adds up to every
+/// change, in squared units of the score. A map of zeros gets the mean square of the changes.
 ///
 /// # Cost
 /// `samples` forward passes per picture.
 ///
 /// # When it misleads
-/// - Without scaling it is a question of units. The map must be in units of the score, or per unit of input: methods that promise
-///   neither (Grad-CAM, guided backpropagation, deconvnet) are only comparable with `scaled`.
+/// - Without scaling it is a question of units. The map must be in units of the score, or per unit of input: methods
+///   that promise neither (Grad-CAM, guided backpropagation, deconvnet) are only comparable with `scaled`.
 /// - Pictures with large scores dominate a mean over pictures.
-/// - The best map depends on the changes: SmoothGrad is best for noise of its own width. A blank square is like nothing the
-///   model has seen.
+/// - The best map depends on the changes: SmoothGrad is best for noise of its own width. A blank square is like
+///   nothing the model has seen.
 ///
 /// # Where ours differs
-/// β is 1 in the paper's definition, here and in captum by default; the paper's own code scales. captum's β (`normalize`) may be negative, so
-/// that an inverted map counts as a perfect one; ours stops at 0. captum has no changes of its own and takes 10 samples. Quantus moves squares of
-/// 4 × 4 values over the picture without taking them back, and averages. f is the explained score, the logit; captum and Quantus take
-/// what the model returns, probabilities if it ends in a softmax.
+/// β is 1 in the paper's definition, here and in captum by default; the paper's own code scales. captum's β
+/// (`normalize`) may be negative, so that an inverted map counts as a perfect one; ours stops at 0. captum has no
+/// changes of its own and takes 10 samples. Quantus moves squares of 4 × 4 values over the picture without taking
+/// them back, multiplies the map by the change in every value whatever its unit, and averages. f is the explained
+/// score, the logit; captum and Quantus take what the model returns, probabilities if it ends in a softmax.
 #[derive(Debug, Clone, Serialize)]
 pub struct Infidelity {
     /// How pictures are changed. Default: squares of up to 0.4 of the shorter side, set to zero.
@@ -126,7 +127,7 @@ impl Infidelity {
     }
 
     /// `change` returns w, `[rows, 1, h, w]` or `[rows, c, h, w]`, and the changed pictures, `[rows, c, h, w]`.
-    fn values(
+    pub(crate) fn values(
         &self,
         subject: &Subject<'_>,
         change: impl Fn(&[Row]) -> Result<(Tensor<4>, Tensor<4>)>,

@@ -15,6 +15,8 @@ mod metric;
 mod monotonicity;
 mod pixel_flipping;
 mod randomization;
+#[cfg(test)]
+mod reference;
 mod reliability;
 mod removal;
 mod road;

@@ -17,22 +17,22 @@ use crate::{
 /// value    = share of k = 1 … groups with f(x_k) ≥ f(x_{k−1})
 /// ```
 ///
-/// Luss et al. 2019 (arXiv 1905.12698), named and taken up by Arya et al. 2019, <https://arxiv.org/abs/1909.03012>. The higher the
-/// better. The curve shows f over the share of pixels added.
+/// Arya et al. 2019, <https://arxiv.org/abs/1909.03012>, after Luss et al. 2019, <https://arxiv.org/abs/1905.12698>.
+/// The higher the better. The curve shows f over the share of pixels added.
 ///
 /// # Cost
 /// `groups` forward passes per picture.
 ///
 /// # When it misleads
 /// - Only the direction counts. A map in any order gets 1 on a linear model whose pixels all speak for the class.
-/// - Pixels that speak against come first and rightly lower the score: a perfect map with sign does not get 1 then. It is a question to
-///   maps of what speaks for the class.
+/// - Pixels that speak against come first and rightly lower the score: a perfect map with sign does not get 1 then.
+///   It is a question to maps of what speaks for the class.
 /// - The first pictures of the row are nearly empty, like nothing the model has seen.
 ///
 /// # Where ours differs
-/// Both papers, and Quantus after them, add single features and answer yes or no: yes is a value of 1. A picture has too many pixels
-/// for that; the share of rising steps tells more. They do not count the step away from the baseline, ours does. Quantus orders by
-/// magnitude unless told otherwise.
+/// The paper, and Quantus after it, add single features and answer yes or no: yes is a value of 1. A picture has too
+/// many pixels for that; the share of rising steps tells more. Quantus does not count the step away from the
+/// baseline, ours does, and it orders by magnitude unless told otherwise.
 #[derive(Debug, Clone, Serialize)]
 pub struct Monotonicity {
     /// In how many steps the pixels are added. Default: 50. As many as pixels add them one by one.
@@ -125,9 +125,9 @@ impl Metric for Monotonicity {
 /// - Signs are ignored, of the map and of what the score does.
 ///
 /// # Where ours differs
-/// The paper draws single features from their distribution and divides by f(x)² (ranks do not change by that). Ours and Quantus' are groups
-/// of pixels, drawn uniformly: ours between the smallest and largest value of the picture, Quantus' between two settings; Quantus takes single
-/// values, colours apart, and softmax probabilities unless told otherwise.
+/// The paper draws single features from their distribution; ours are groups of pixels, drawn uniformly between the
+/// smallest and the largest value of the picture. Quantus draws between two settings, takes single values, colours
+/// apart, and softmax probabilities unless told otherwise. It also divides by f(x)², which changes no rank.
 #[derive(Debug, Clone, Serialize)]
 pub struct MonotonicityCorrelation {
     /// Into how many groups the pixels are split. Default: 32.
@@ -148,7 +148,11 @@ impl MonotonicityCorrelation {
     /// The name in the tool and in readings.
     pub const NAME: &str = "monotonicity-correlation";
 
-    fn values(&self, subject: &Subject<'_>, filling: impl Fn(&[Row]) -> Result<Tensor<4>>) -> Result<Vec<Option<f64>>> {
+    pub(crate) fn values(
+        &self,
+        subject: &Subject<'_>,
+        filling: impl Fn(&[Row]) -> Result<Tensor<4>>,
+    ) -> Result<Vec<Option<f64>>> {
         check_least("groups", self.groups, 2)?;
         check_least("draws", self.draws, 1)?;
         let magnitudes: Vec<Vec<f32>> =
@@ -207,7 +211,8 @@ struct Order {
 }
 
 impl Order {
-    /// In so many groups, or one per pixel where there are fewer pixels. Equal values stay in the order of the picture.
+    /// In so many groups, or one per pixel where there are fewer pixels. Equal values stay in the order of the
+    /// picture.
     fn ascending(map: &[f32], groups: usize) -> Self {
         let mut pixels: Vec<usize> = (0..map.len()).collect();
         pixels.sort_by(|a, b| map[*a].total_cmp(&map[*b]));

@@ -18,8 +18,8 @@ pub(crate) struct Removal {
 
 /// Takes sets of pixels away, all colours together, and asks the model again.
 ///
-/// `pixels` are the places (row · width + column) that row's picture loses; there it gets the values of `filling`, which
-/// has one picture per row.
+/// `pixels` are the places (row · width + column) that row's picture loses; there it gets the values of `filling`,
+/// which has one picture per row.
 ///
 /// Returns `samples` removals for every picture.
 pub(crate) fn removals(
@@ -53,9 +53,12 @@ pub(crate) fn removals(
     Ok(removals)
 }
 
-/// `size` of `pixels` places, every set of that size as likely as any other.
+/// `size` of `pixels` places in ascending order, every set of that size as likely as any other.
 pub(crate) fn random_set(mut generator: ChaCha8Rng, pixels: usize, size: usize) -> Vec<usize> {
-    index::sample(&mut generator, pixels, size).into_vec()
+    let mut set = index::sample(&mut generator, pixels, size).into_vec();
+    // Equal sets must have equal sums, to the last digit.
+    set.sort_unstable();
+    set
 }
 
 /// Pearson's correlation between what the map says the sets are worth and what the model says.

@@ -8,24 +8,26 @@ use crate::{Direction, Metric, Reading, Subject, removal::check_least};
 /// Max-sensitivity: how far does the map move when the picture hardly changes?
 ///
 /// ```text
-/// value    = max over δ of  ‖A(x + δ) − A(x)‖ / ‖A(x)‖          δ uniform in [−radius, radius] for every value; ‖·‖ Euclidean
+/// value    = max over δ of  ‖A(x + δ) − A(x)‖ / ‖A(x)‖          δ   every value uniform in [−radius, radius]
 /// ```
 ///
-/// Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>. The lower the better. Undefined for a map of zeros, unless `relative`
-/// is off.
+/// Yeh et al. 2019, <https://arxiv.org/abs/1901.09392>. The lower the better. Undefined for a map of zeros, unless
+/// `relative` is off.
 ///
 /// # Cost
 /// `samples` times the method.
 ///
 /// # When it misleads
-/// - A map that never changes is perfectly stable: an edge detector, or a constant. Read it beside a measure of faithfulness.
+/// - A map that never changes is perfectly stable: an edge detector, or a constant. Read it beside a measure of
+///   faithfulness.
 /// - Random noise seldom finds the worst case; an attack (fragility) does. The value grows with `samples`.
-/// - Noise may change the prediction. The same class is explained all the same: the one that was for the clean picture.
+/// - Noise may change the prediction. The same class is explained all the same: the one that was for the clean
+///   picture.
 ///
 /// # Where ours differs
-/// The paper does not divide by ‖A(x)‖ (`relative` off): its numbers depend on the map's unit. captum and Quantus divide. captum: radius 0.02,
-/// 10 samples, as here. Quantus: radius 0.2, 200 samples, and an option that leaves out noise that changes the prediction. xplique: mean instead of
-/// maximum, noise in [0, 0.1), not divided.
+/// The paper does not divide by ‖A(x)‖ (`relative` off): its numbers depend on the map's unit. captum and Quantus
+/// divide. captum: radius 0.02, 10 samples, as here. Quantus: radius 0.2, 200 samples, and an option that leaves out
+/// noise that changes the prediction. xplique: mean instead of maximum, noise in [0, 0.1), not divided.
 #[derive(Debug, Clone, Serialize)]
 pub struct MaxSensitivity {
     /// Largest change of a value, in units of the model's input. Default: 0.02.
@@ -41,11 +43,11 @@ pub struct MaxSensitivity {
 /// Local Lipschitz estimate: how far does the map move, measured by how far the picture does?
 ///
 /// ```text
-/// value    = max over δ of  ‖A(x + δ) − A(x)‖ / ‖δ‖          δ uniform in [−radius, radius] for every value; ‖·‖ Euclidean
+/// value    = max over δ of  ‖A(x + δ) − A(x)‖ / ‖δ‖          δ   every value uniform in [−radius, radius]
 /// ```
 ///
-/// Alvarez-Melis & Jaakkola 2018, <https://arxiv.org/abs/1806.08049>. The lower the better. It is in units of the map per unit of the
-/// model's input: compare pictures, or methods whose maps share a unit.
+/// Alvarez-Melis & Jaakkola 2018, <https://arxiv.org/abs/1806.08049>. The lower the better. It is in units of the map
+/// per unit of the model's input: compare pictures, or methods whose maps share a unit.
 ///
 /// # Cost
 /// `samples` times the method.
@@ -54,8 +56,8 @@ pub struct MaxSensitivity {
 /// As [`MaxSensitivity`].
 ///
 /// # Where ours differs
-/// The paper looks for the maximum with an optimiser, or among the pictures of a data set; random samples bound it from below, as in
-/// Quantus, which draws 200 times with normal noise of deviation 0.1.
+/// The paper looks for the maximum with an optimiser, or among the pictures of a data set; random samples bound it
+/// from below, as in Quantus, which draws 200 times with normal noise of deviation 0.1.
 #[derive(Debug, Clone, Serialize)]
 pub struct LocalLipschitz {
     /// Largest change of a value, in units of the model's input. Default: 0.02.
@@ -82,7 +84,7 @@ impl MaxSensitivity {
     /// The name in the tool and in readings.
     pub const NAME: &str = "max-sensitivity";
 
-    fn values(&self, subject: &Subject<'_>, noise: impl Fn(usize) -> Tensor<4>) -> Result<Vec<Option<f64>>> {
+    pub(crate) fn values(&self, subject: &Subject<'_>, noise: impl Fn(usize) -> Tensor<4>) -> Result<Vec<Option<f64>>> {
         let moves = moves(Self::NAME, subject, self.samples, noise)?;
         let map = subject.attribution().map.clone().inner();
         let norms = norms(&read(map)?, subject.count());
@@ -101,7 +103,7 @@ impl LocalLipschitz {
     /// The name in the tool and in readings.
     pub const NAME: &str = "local-lipschitz";
 
-    fn values(&self, subject: &Subject<'_>, noise: impl Fn(usize) -> Tensor<4>) -> Result<Vec<Option<f64>>> {
+    pub(crate) fn values(&self, subject: &Subject<'_>, noise: impl Fn(usize) -> Tensor<4>) -> Result<Vec<Option<f64>>> {
         let moves = moves(Self::NAME, subject, self.samples, noise)?;
         let ratio = |moved: &Move| (moved.picture > 0.0).then(|| moved.map / moved.picture);
         Ok(moves.iter().map(|moves| moves.iter().filter_map(ratio).reduce(f64::max)).collect())

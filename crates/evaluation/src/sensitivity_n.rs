@@ -15,23 +15,26 @@ use crate::{
 /// A   one value per pixel        S   random sets of n pixels        corr   Pearson's        f   the explained score
 /// ```
 ///
-/// Ancona et al. 2018, <https://arxiv.org/abs/1711.06104>. The higher the better: 1 for a map that adds up to the change
-/// for every set, as gradient × input does on a linear model with baseline 0. The curve shows the correlation over n.
+/// Ancona et al. 2018, <https://arxiv.org/abs/1711.06104>. The higher the better: 1 for a map that adds up to the
+/// change for every set, as gradient × input does on a linear model with baseline 0. The curve shows the correlation
+/// over n.
 ///
 /// # Cost
 /// `sizes` · `sets` forward passes per picture.
 ///
 /// # When it misleads
-/// - Pictures with pixels missing are like nothing the model has seen; what it says of them need not be about the object.
-/// - Single pixels change a score by little more than rounding, and large sets are all alike: both ends of the curve are
-///   noisy. With `sets` sets a correlation is known to about 1 / √`sets`.
+/// - Pictures with pixels missing are like nothing the model has seen; what it says of them need not be about the
+///   object.
+/// - Single pixels change a score by little more than rounding, and large sets are all alike: both ends of the curve
+///   are noisy. With `sets` sets a correlation is known to about 1 / √`sets`.
 /// - A correlation ignores the map's scale, and a shift of all its values: sets of one size change by the same.
 ///
 /// # Where ours differs
-/// The paper takes away single values of the input, colours apart; ours are pixels, because a map may have no colours. Sizes
-/// are spaced evenly on a logarithmic scale from 1 to `largest` of the pixels. The paper plots the curve; its mean is ours. Quantus' metric
+/// Ours are sets of pixels, all colours together, because a map may have no colours. Sizes are spaced evenly on a
+/// logarithmic scale from 1 to `largest` of the pixels. The paper plots the curve; its mean is ours. Quantus' metric
 /// of the name takes pixels away in the map's order, one after the other, and correlates over pictures: another
-/// quantity. `f` here is the logit (or whatever was explained); Quantus takes softmax probabilities unless told otherwise.
+/// quantity. `f` here is the logit (or whatever was explained); Quantus takes softmax probabilities unless told
+/// otherwise.
 #[derive(Debug, Clone, Serialize)]
 pub struct SensitivityN {
     /// How many sizes n. Default: 8.

@@ -6,6 +6,7 @@ The versions are written into the file. Random numbers that a library draws are 
 the Rust side can be given the same.
 """
 
+import functools
 import json
 import sys
 import warnings
@@ -143,8 +144,7 @@ for step in (1, 3):
 
 curve = []
 hook = net.register_forward_hook(lambda _, __, logits: curve.append(logits.detach().numpy()[[0, 1], classes]))
-metric = quantus.Monotonicity(features_in_step=4, abs=False, perturb_baseline="black", **common)
-position = 0
+metric = quantus.Monotonicity(features_in_step=4, abs=False, perturb_baseline=0.0, **common)
 
 
 def adding(arr, indices, **_):
@@ -153,10 +153,7 @@ def adding(arr, indices, **_):
     return arr
 
 
-keywords = metric.perturb_func.keywords
-import functools  # noqa: E402
-
-metric.perturb_func = functools.partial(adding, **keywords)
+metric.perturb_func = functools.partial(adding, **metric.perturb_func.keywords)
 out["monotonicity"] = [bool(value) for value in metric(**call)]
 hook.remove()
 out["monotonicity_curve"] = plain(np.stack(curve[-9:]).T)
