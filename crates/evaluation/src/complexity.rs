@@ -1,50 +1,58 @@
-//! How much of the picture a map needs.
-
 use burnsight_core::Result;
 use serde_json::{Value, json};
 
 use crate::{Direction, Metric, Reading, Subject};
 
-/// How concentrated a map is: the Gini index of the pixels' magnitudes. Higher is sparser.
+/// Sparseness: is the map's weight on few pixels?
 ///
 /// ```text
-/// Gini = Σ_i (2i − n − 1) · v_i / (n · Σ_i v_i)        v_1 ≤ … ≤ v_n the magnitudes
-///
-/// 0   every pixel the same        1 − 1/n   one pixel alone
+/// value    = Σ_i (2i − n − 1) a_i / (n · Σ_i a_i)          a = |A| in ascending order, i = 1 … n pixels
 /// ```
 ///
-/// Chalasani et al. 2020, <https://arxiv.org/abs/1810.06583>. Costs no pass. A map that is zero everywhere has no value.
+/// The Gini index of the magnitudes: 0 when all pixels have the same, 1 − 1/n when one pixel has all. Chalasani et al.
+/// 2020, <https://arxiv.org/abs/1810.06583>. The higher the sparser. Undefined for a map of zeros.
+///
+/// # Cost
+/// No pass of the model.
 ///
 /// # When it misleads
-/// It says nothing about the model: a random pixel alone is as sparse as the right one. Where the evidence is spread, a sparse map
-/// is wrong. Coarse maps, such as Grad-CAM's, cannot be sparse.
+/// It knows nothing of the model: a single dot anywhere is perfect. Read it beside a measure of faithfulness. Maps
+/// that were enlarged from a coarse layer (Grad-CAM) are smooth by construction.
 ///
-/// # Where libraries differ
-/// Quantus 0.6 and xplique 2.0 have the same formula; Quantus divides the map by its largest magnitude first, which changes
-/// nothing.
+/// # Where ours differs
+/// Of pixels, the sum over the colours (or their largest magnitude, as the subject reads them). Quantus and xplique
+/// use the same formula on the map as it is given.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sparseness;
 
-/// How many pixels a map needs: the entropy of the pixels' shares of its magnitude, in nats. Lower is simpler.
+/// Complexity: over how many pixels is the map's weight spread?
 ///
 /// ```text
-/// entropy = − Σ_i p_i · ln p_i        p_i = |v_i| / Σ_j |v_j|
-///
-/// 0   one pixel alone        ln n   every pixel the same
+/// value    = −Σ_i p_i ln p_i          p = |A| / Σ |A|
 /// ```
 ///
-/// Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>. Costs no pass. A map that is zero everywhere has no value. It depends
-/// on the size of the picture: compare maps of one size. Otherwise as [`Sparseness`].
+/// The entropy of the shares: 0 when one pixel has all, ln n when n pixels share alike; eᵛᵃˡᵘᵉ is the number of
+/// pixels that would do. Bhatt et al. 2020, <https://arxiv.org/abs/2005.00631>. The lower the simpler. Undefined for
+/// a map of zeros.
+///
+/// # Cost
+/// No pass of the model.
+///
+/// # When it misleads
+/// As [`Sparseness`]. It grows with the number of pixels: compare maps of one size.
+///
+/// # Where ours differs
+/// As [`Sparseness`]. The natural logarithm, as in Quantus and xplique.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Complexity;
 
 impl Sparseness {
-    /// The name in the tool.
+    /// The name in the tool and in readings.
     pub const NAME: &str = "sparseness";
 }
 
 impl Complexity {
-    /// The name in the tool.
+    /// The name in the tool and in readings.
     pub const NAME: &str = "complexity";
 }
 
@@ -54,7 +62,7 @@ impl Metric for Sparseness {
     }
 
     fn paper(&self) -> &'static str {
-        "Chalasani et al. 2020, Concise Explanations of Neural Networks using Adversarial Training, arXiv:1810.06583"
+        "Chalasani et al. 2020, https://arxiv.org/abs/1810.06583"
     }
 
     fn parameters(&self) -> Value {
@@ -73,7 +81,7 @@ impl Metric for Complexity {
     }
 
     fn paper(&self) -> &'static str {
-        "Bhatt et al. 2020, Evaluating and Aggregating Feature-based Model Explanations, arXiv:2005.00631"
+        "Bhatt et al. 2020, https://arxiv.org/abs/2005.00631"
     }
 
     fn parameters(&self) -> Value {
@@ -86,26 +94,21 @@ impl Metric for Complexity {
     }
 }
 
-/// The magnitudes and their sum, unless that is zero.
-fn magnitudes(map: &[f32]) -> Option<(Vec<f64>, f64)> {
-    let magnitudes: Vec<f64> = map.iter().map(|value| f64::from(value.abs())).collect();
-    let sum: f64 = magnitudes.iter().sum();
-    (sum > 0.0).then_some((magnitudes, sum))
-}
-
 fn gini(map: &[f32]) -> Option<f64> {
-    let (mut magnitudes, sum) = magnitudes(map)?;
+    let mut magnitudes: Vec<f64> = map.iter().map(|value| f64::from(value.abs())).collect();
     magnitudes.sort_by(f64::total_cmp);
-    let n = magnitudes.len() as f64;
+    let count = magnitudes.len() as f64;
+    let total: f64 = magnitudes.iter().sum();
     let weighted: f64 =
-        magnitudes.iter().enumerate().map(|(i, value)| (2.0 * (i as f64 + 1.0) - n - 1.0) * value).sum();
-    Some(weighted / (n * sum))
+        magnitudes.iter().enumerate().map(|(index, value)| (2.0 * index as f64 + 1.0 - count) * value).sum();
+    (total > 0.0).then(|| weighted / (count * total))
 }
 
 fn entropy(map: &[f32]) -> Option<f64> {
-    let (magnitudes, sum) = magnitudes(map)?;
-    let shares = magnitudes.iter().map(|value| value / sum).filter(|share| *share > 0.0);
-    Some(shares.map(|share| -share * share.ln()).sum())
+    let total: f64 = map.iter().map(|value| f64::from(value.abs())).sum();
+    let shares = map.iter().filter(|value| **value != 0.0).map(|value| f64::from(value.abs()) / total);
+    // The sum of one share is −0.
+    (total > 0.0).then(|| shares.map(|share| -share * share.ln()).sum::<f64>().max(0.0))
 }
 
 #[cfg(test)]
@@ -115,18 +118,18 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        assert!(gini(&[0.5; 8]).unwrap().abs() < 1e-12);
-        assert!((gini(&[0.0, 0.0, -7.0, 0.0]).unwrap() - 0.75).abs() < 1e-12);
-        // (−2 · 1 + 0 · 2 + 2 · 5) / (3 · 8)
-        assert!((gini(&[5.0, -1.0, 2.0]).unwrap() - 8.0 / 24.0).abs() < 1e-12);
-        assert!((entropy(&[0.5; 8]).unwrap() - 8.0f64.ln()).abs() < 1e-12);
-        assert_eq!(entropy(&[0.0, -7.0]).unwrap(), 0.0);
-        // Shares ¼ and ¾.
-        assert!((entropy(&[1.0, -3.0]).unwrap() - (0.25 * 4.0f64.ln() + 0.75 * (4.0f64 / 3.0).ln())).abs() < 1e-12);
+        // (−3·1 − 1·1 + 1·2 + 3·4) / (4 · 8), whatever the order and the signs.
+        assert!((gini(&[2.0, -1.0, 4.0, 1.0]).unwrap() - 10.0 / 32.0).abs() < 1e-12);
+        // Shares ¼, ⅛, ½, ⅛: (¼ · 2 + 2 · ⅛ · 3 + ½ · 1) ln 2.
+        assert!((entropy(&[2.0, -1.0, 4.0, 1.0]).unwrap() - 1.75 * 2f64.ln()).abs() < 1e-12);
     }
 
     #[test]
-    fn nothing_has_no_value() {
-        assert_eq!((gini(&[0.0; 4]), entropy(&[0.0; 4])), (None, None));
+    fn extremes() {
+        assert_eq!(gini(&[-0.3; 12]).map(|value| value.abs() < 1e-12), Some(true));
+        assert!((entropy(&[-0.3; 12]).unwrap() - 12f64.ln()).abs() < 1e-12);
+        let dot = [0.0, 0.0, -7.0, 0.0];
+        assert_eq!((gini(&dot), entropy(&dot)), (Some(0.75), Some(0.0)));
+        assert_eq!((gini(&[0.0; 9]), entropy(&[0.0; 9])), (None, None));
     }
 }

@@ -16,7 +16,10 @@ mod monotonicity;
 mod pixel_flipping;
 mod randomization;
 mod rebuild;
+#[cfg(test)]
+mod reference;
 mod reliability;
+mod removal;
 mod replacement;
 mod road;
 mod robustness;
@@ -29,11 +32,15 @@ pub use completeness::CompletenessGap;
 pub use complexity::{Complexity, Sparseness};
 pub use correlation::{pearson, ranks, spearman};
 pub use deletion::{Deletion, Insertion};
+pub use faithfulness_correlation::FaithfulnessCorrelation;
 pub use fragility::{Attack, Fragility};
+pub use implementation_invariance::ImplementationInvariance;
+pub use infidelity::{Change, Infidelity, MapUnit};
 pub use input_shift::{InputShift, shifted_network};
 pub use localization::{IntersectionOverUnion, MassAccuracy, PointingGame, RankAccuracy, correctly_classified};
 pub use mask::Mask;
 pub use metric::{Curve, Direction, Metric, Reading};
+pub use monotonicity::{Monotonicity, MonotonicityCorrelation};
 pub use pixel_flipping::PixelFlipping;
 pub use randomization::{
     CascadingRandomization, DataRandomization, IndependentRandomization, RandomizedNetwork, RandomizedNetworks,
@@ -41,6 +48,7 @@ pub use randomization::{
 pub use reliability::{Level, MetricReliability, MetricScores, Reliability, Statistic, Trust, krippendorff_alpha};
 pub use road::Road;
 pub use robustness::{LocalLipschitz, MaxSensitivity};
+pub use sensitivity_n::SensitivityN;
 pub use similarity::{center_of_mass, hog_similarity, ssim, top_intersection};
 pub use subject::{PixelValue, Subject, pixel_values};
 pub use summary::Summary;
