@@ -3,6 +3,7 @@
 mod figures;
 mod ledger;
 mod metrics;
+mod page;
 mod pictures;
 mod report;
 
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, activation::softmax};
 use burnsight::{
     Classifier, Error, MicroBatcher, Seed, Target, device,
-    evaluation::{CascadingRandomization, Metric, Reading, Subject},
+    evaluation::{CascadingRandomization, Fragility, Metric, Reading, Subject},
     zoo::Model,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -64,8 +65,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         setup.open(&arguments.methods, &arguments.model, batches.clone())?;
     let sources = pictures::find(arguments, &paths, &model.labels)?;
     let twin = arguments.twin.as_ref().map(|file| model::open_twin(file, &model, &device)).transpose()?;
-    let metric_settings =
-        MetricSettings { seed: Seed(arguments.methods.seed), preprocessing: &model.preprocessing, twin: twin.as_ref() };
+    let metric_settings = MetricSettings { seed: Seed(arguments.methods.seed), twin: twin.as_ref() };
     let has_masks = sources.iter().any(Source::has_mask);
     let progress = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{bar:30} {percent} %  {eta} left  {msg}").context("progress bar")?);
@@ -274,10 +274,16 @@ impl Job<'_> {
         output::json(&out.join("evaluation.json"), &evaluation)?;
         output::bytes(&out.join("evaluation.csv"), &evaluation.csv()?)?;
         self.progress.suspend(|| evaluation.print())?;
-        let mut written = vec!["evaluation.json", "evaluation.csv"];
+        output::bytes(&out.join("evaluation.html"), page::render(&evaluation)?.as_bytes())?;
+        output::png(&out.join("evaluation.png"), &figures::panels(&evaluation)?)?;
+        let mut written = vec!["evaluation.json", "evaluation.csv", "evaluation.html", "evaluation.png"];
         if self.metrics.iter().any(|(entry, _)| entry.name == CascadingRandomization::NAME) {
             self.sanity_figure(shown)?;
             written.push("sanity.png");
+        }
+        if self.metrics.iter().any(|(entry, _)| entry.name == Fragility::NAME) {
+            self.fragility_figure(shown)?;
+            written.push("fragility.png");
         }
         self.progress.finish_and_clear();
         writeln!(stdout(), "\nwrote {} into {}", written.join(", "), out.display())?;

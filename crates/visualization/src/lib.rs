@@ -6,6 +6,7 @@ mod legend;
 mod map;
 mod montage;
 mod overlay;
+mod plot;
 mod scale;
 mod style;
 mod text;
@@ -16,6 +17,7 @@ pub use legend::Legend;
 pub use map::{ChannelReduction, SaliencyMap};
 pub use montage::{Montage, MontageCell, MontageRow};
 pub use overlay::{Blend, Overlay, PictureColors};
+pub use plot::{IntervalPlot, IntervalRow, LinePlot, Series};
 
 pub use burnsight_core::CropBox;
 pub use scale::{Scaling, Sign};

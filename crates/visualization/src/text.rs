@@ -5,9 +5,11 @@ use ab_glyph::{Font, FontRef, GlyphId, PxScaleFont, ScaleFont, point};
 use image::RgbImage;
 use std::sync::LazyLock;
 
+/// The file of the label font.
+pub(crate) const FONT_FILE: &[u8] = epaint_default_fonts::UBUNTU_LIGHT;
+
 static FONT: LazyLock<FontRef<'static>> = LazyLock::new(|| {
-    FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
-        .expect("the font is part of the program and was parsed by its tests")
+    FontRef::try_from_slice(FONT_FILE).expect("the font is part of the program and was parsed by its tests")
 });
 
 /// Near black: full black on white makes the thin strokes look ragged.

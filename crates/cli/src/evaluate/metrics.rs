@@ -3,12 +3,13 @@
 use burnsight::{
     Error, Result, Seed,
     evaluation::{
-        CascadingRandomization, CompletenessGap, Complexity, DataRandomization, Deletion, Fragility,
-        IndependentRandomization, InputShift, Insertion, IntersectionOverUnion, LocalLipschitz, MassAccuracy,
-        MaxSensitivity, Metric, PixelFlipping, PointingGame, RankAccuracy, Road, Sparseness,
+        CascadingRandomization, CompletenessGap, Complexity, DataRandomization, Deletion, FaithfulnessCorrelation,
+        Fragility, ImplementationInvariance, IndependentRandomization, Infidelity, InputShift, Insertion,
+        IntersectionOverUnion, LocalLipschitz, MassAccuracy, MaxSensitivity, Metric, Monotonicity,
+        MonotonicityCorrelation, PixelFlipping, PointingGame, RankAccuracy, Road, SensitivityN, Sparseness,
     },
     network::Network,
-    zoo::{Model, Preprocessing},
+    zoo::Model,
 };
 
 use crate::choice::Named;
@@ -42,7 +43,6 @@ pub enum Needs {
 /// What metrics have to know.
 pub struct MetricSettings<'a> {
     pub seed: Seed,
-    pub preprocessing: &'a Preprocessing,
     pub twin: Option<&'a Network>,
 }
 
@@ -84,7 +84,7 @@ fn layers(model: &Model) -> usize {
     model.network.layers_with_weights().len()
 }
 
-pub const METRICS: [MetricEntry; 18] = [
+pub const METRICS: [MetricEntry; 24] = [
     MetricEntry {
         name: CascadingRandomization::NAME,
         question: "does the map change when the weights become random, from the logits down?",
@@ -123,6 +123,15 @@ pub const METRICS: [MetricEntry; 18] = [
         paper: "Kindermans et al. 2017",
         cost: "1 × the method",
         build: |_| Ok(Box::new(InputShift::default())),
+        ..PLAIN
+    },
+    MetricEntry {
+        name: ImplementationInvariance::NAME,
+        question: "does it stay when the same function is built from other layers?",
+        paper: "Sundararajan et al. 2017",
+        cost: "3 × the method",
+        build: |_| Ok(Box::new(ImplementationInvariance)),
+        passes: |method, _| 3 * method,
         ..PLAIN
     },
     MetricEntry {
@@ -197,6 +206,56 @@ pub const METRICS: [MetricEntry; 18] = [
         cost: "18 forward, 18 sparse systems",
         build: |settings| Ok(Box::new(Road { seed: settings.seed, ..Road::default() })),
         passes: |method, _| method + 40,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Infidelity::NAME,
+        question: "does it predict what happens to the score when squares of the picture change?",
+        paper: "Yeh et al. 2019",
+        cost: "100 forward",
+        // Methods have different units: each is given the best factor.
+        build: |settings| Ok(Box::new(Infidelity { seed: settings.seed, scaled: true, ..Infidelity::default() })),
+        passes: |method, _| method + 50,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: SensitivityN::NAME,
+        question: "does the sum over n pixels predict what their removal does?",
+        paper: "Ancona et al. 2018",
+        cost: "800 forward",
+        build: |settings| Ok(Box::new(SensitivityN { seed: settings.seed, ..SensitivityN::default() })),
+        passes: |method, _| method + 400,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: FaithfulnessCorrelation::NAME,
+        question: "the same, for a fifth of the pixels",
+        paper: "Bhatt et al. 2020",
+        cost: "100 forward",
+        build: |settings| {
+            Ok(Box::new(FaithfulnessCorrelation { seed: settings.seed, ..FaithfulnessCorrelation::default() }))
+        },
+        passes: |method, _| method + 50,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: Monotonicity::NAME,
+        question: "does every further pixel raise the score, the weakest first?",
+        paper: "Arya et al. 2019",
+        cost: "51 forward",
+        build: |_| Ok(Box::new(Monotonicity::default())),
+        passes: |method, _| method + 25,
+        ..PLAIN
+    },
+    MetricEntry {
+        name: MonotonicityCorrelation::NAME,
+        question: "do stronger pixels matter more to the score?",
+        paper: "Nguyen & Martínez 2020",
+        cost: "256 forward",
+        build: |settings| {
+            Ok(Box::new(MonotonicityCorrelation { seed: settings.seed, ..MonotonicityCorrelation::default() }))
+        },
+        passes: |method, _| method + 128,
         ..PLAIN
     },
     MetricEntry {

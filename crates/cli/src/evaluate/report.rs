@@ -316,6 +316,7 @@ impl Evaluation {
                 writeln!(out, "(not defined on up to {undefined} of {} pictures)", self.pictures.len())?;
             }
         }
+        writeln!(out, "\n{}", super::page::verdict(self).join("\n"))?;
         writeln!(out, "\nMeans over the pictures with 95 % confidence intervals.")?;
         writeln!(out, "\nWhich of these numbers can be trusted here? (Tomsett et al. 2020)")?;
         tables::write(&mut out, &self.reliability_rows())
