@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use burnsight_core::Error;
-use burnsight_scenes::{EXAMPLE_SIZE, GolfBall, Parachute, Scene};
+use burnsight_scenes::{Church, Distractor, DistractorKind, EXAMPLE_SIZE, GasPump, GolfBall, Object, Parachute, Scene};
 use image::GrayImage;
 
 /// Number of object pixels.
@@ -129,4 +129,64 @@ fn committed_pictures_are_these_drawings() -> Result<()> {
         assert!(open(folder.join("masks").join(file))?.into_luma8() == scene.mask, "masks/{file} differs");
     }
     Ok(())
+}
+
+#[test]
+fn random_scenes_hold_a_whole_object_in_the_middle_square() -> Result<()> {
+    for object in Object::ALL {
+        let mut masks = Vec::new();
+        for seed in 0..6 {
+            let scene = object.draw_random(seed, 96, 72)?;
+            let share = area(&scene.mask) / (96.0 * 72.0);
+            assert!((0.02..0.5).contains(&share), "{object:?} {seed}: {share}");
+            let [left, _, right, _] = bounds(&scene.mask);
+            assert!(left >= 12 && right <= 84, "{object:?} {seed}: {:?}", bounds(&scene.mask));
+            assert_eq!(scene, object.draw_random(seed, 96, 72)?);
+            masks.push(scene.mask);
+        }
+        assert!(masks.windows(2).all(|pair| pair[0] != pair[1]), "{object:?}: two seeds, one mask");
+    }
+    Ok(())
+}
+
+#[test]
+fn distractors_change_the_picture_and_never_the_mask() -> Result<()> {
+    let at = |kind| Distractor { kind, center: [0.5, 0.5], size: 0.3, colour: [255, 0, 255] };
+    let both = vec![at(DistractorKind::Ball), at(DistractorKind::Crate)];
+    let pairs = [
+        (
+            GolfBall::default().draw(96, 72)?,
+            GolfBall { distractors: both.clone(), ..GolfBall::default() }.draw(96, 72)?,
+        ),
+        (
+            Parachute::default().draw(96, 72)?,
+            Parachute { distractors: both.clone(), ..Parachute::default() }.draw(96, 72)?,
+        ),
+        (Church::default().draw(96, 72)?, Church { distractors: both.clone(), ..Church::default() }.draw(96, 72)?),
+        (GasPump::default().draw(96, 72)?, GasPump { distractors: both, ..GasPump::default() }.draw(96, 72)?),
+    ];
+    for (plain, disturbed) in pairs {
+        assert_eq!(plain.mask, disturbed.mask);
+        assert_ne!(plain.picture, disturbed.picture);
+        // Inside the object nothing shows through.
+        let covered = plain.mask.enumerate_pixels().filter(|(x, y, _)| {
+            let near =
+                |dx: u32, dy: u32| plain.mask.get_pixel_checked(x + dx - 1, y + dy - 1).is_some_and(|p| p[0] == 255);
+            *x > 0 && *y > 0 && (0..9).all(|i| near(i % 3, i / 3))
+        });
+        let all = covered.clone().count();
+        let same = covered.filter(|(x, y, _)| plain.picture.get_pixel(*x, *y) == disturbed.picture.get_pixel(*x, *y));
+        // Between lines of the parachute a pixel may be half of the object.
+        assert!(all > 20 && same.count() * 100 > all * 95);
+    }
+    Ok(())
+}
+
+#[test]
+fn buildings_stand_wholly_in_the_picture() {
+    assert_refused(Church { center: [0.1, 0.5], ..Church::default() }.draw(64, 64), "center");
+    assert_refused(GasPump { center: [0.5, f64::NAN], ..GasPump::default() }.draw(64, 64), "center");
+    assert_refused(Church { height: 0.0, ..Church::default() }.draw(64, 64), "height");
+    assert_refused(GasPump { height: 1.1, ..GasPump::default() }.draw(64, 64), "height");
+    assert_refused(Church { light: [0.0, -1.0, 0.0], ..Church::default() }.draw(64, 64), "light");
 }
