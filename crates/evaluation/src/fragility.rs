@@ -51,7 +51,7 @@ pub struct Fragility {
     /// Largest changes of a number, in the unit of the model's input, ascending. Default: 0.02, 0.04, 0.08, 0.16, which is about
     /// 1, 2, 5 and 9 of 255 grey levels where pictures are normalised as ImageNet's.
     pub epsilons: Vec<f32>,
-    /// Steps of the iterative attacks. Default: 20.
+    /// Steps of the iterative attacks. Default: 10.
     pub steps: usize,
     /// k as a share of the pixels. Default: 0.02, as the paper's 1000 of 224 × 224.
     pub top_share: f64,
@@ -206,7 +206,7 @@ impl Default for Fragility {
         Self {
             attacks: Attack::ALL.to_vec(),
             epsilons: vec![0.02, 0.04, 0.08, 0.16],
-            steps: 20,
+            steps: 10,
             top_share: 0.02,
             steepness: 30.0,
             seed: Seed(0),
