@@ -4,7 +4,7 @@ use std::io::{Write, stdout};
 
 use anyhow::Result;
 use burnsight::{
-    evaluation::{Curve, Direction, MetricReliability, MetricScores, Reading, Reliability, Statistic, Summary},
+    evaluation::{Curve, Direction, Mask, MetricReliability, MetricScores, Reading, Reliability, Statistic, Summary},
     zoo::{Labels, Model, Preprocessing},
 };
 use serde::Serialize;
@@ -67,7 +67,8 @@ pub struct Evaluated {
     /// Its true class, where it is known.
     pub true_class: Option<String>,
     pub is_right: Option<bool>,
-    pub has_mask: bool,
+    /// Which share of the picture, as the model sees it, the object covers.
+    pub mask_share: Option<f64>,
 }
 
 impl Evaluated {
@@ -80,7 +81,7 @@ impl Evaluated {
             probability,
             true_class: source.class.map(label),
             is_right: source.class.map(|truth| truth == class),
-            has_mask: picture.mask.is_some(),
+            mask_share: picture.mask.as_ref().map(Mask::share),
         }
     }
 }
@@ -96,24 +97,29 @@ pub struct Counts {
     pub with_mask: usize,
     /// With a mask, and not known to be misclassified: those that count for localization.
     pub localized: usize,
+    /// The mean share of the picture that the objects of these cover: about what a map of random numbers scores.
+    pub mask_share: Option<f64>,
 }
 
 impl Counts {
     fn new(pictures: &[Evaluated], given: usize) -> Self {
         let count = |holds: fn(&Evaluated) -> bool| pictures.iter().filter(|picture| holds(picture)).count();
+        let counts_here = |picture: &&Evaluated| picture.mask_share.is_some() && picture.is_right != Some(false);
+        let shares: Vec<f64> = pictures.iter().filter(counts_here).filter_map(|picture| picture.mask_share).collect();
         Self {
             given,
             evaluated: pictures.len(),
             class_known: count(|picture| picture.is_right.is_some()),
             right: count(|picture| picture.is_right == Some(true)),
-            with_mask: count(|picture| picture.has_mask),
-            localized: count(|picture| picture.has_mask && picture.is_right != Some(false)),
+            with_mask: count(|picture| picture.mask_share.is_some()),
+            localized: shares.len(),
+            mask_share: (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64),
         }
     }
 
     /// In words.
     pub fn sentence(&self) -> String {
-        let Self { evaluated, class_known, right, with_mask, localized, .. } = self;
+        let Self { evaluated, class_known, right, with_mask, localized, mask_share, .. } = self;
         let classes = match class_known {
             0 => ", true classes not known".into(),
             known => format!(", {right} of {known} classified right"),
@@ -122,8 +128,11 @@ impl Counts {
             0 => String::new(),
             with_mask => format!(", {with_mask} with a mask, of which {localized} count for localization"),
         };
+        let chance = mask_share.map_or_else(String::new, |share| {
+            format!(" (the objects cover {:.0} % of them: about what a map of random numbers scores)", share * 100.0)
+        });
         let pictures = if *evaluated == 1 { "picture" } else { "pictures" };
-        format!("{evaluated} {pictures}{classes}{masks}; the top class of each was explained")
+        format!("{evaluated} {pictures}{classes}{masks}{chance}; the top class of each was explained")
     }
 }
 
