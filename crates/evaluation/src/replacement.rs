@@ -53,7 +53,8 @@ pub fn places(map: &[f32]) -> Option<Vec<f32>> {
         return None;
     }
     let mut order: Vec<usize> = (0..map.len()).collect();
-    order.sort_by(|a, b| map[*b].total_cmp(&map[*a]));
+    // −0 + 0 is 0: the total order would put −0, as products with a zero gradient are, behind its equal.
+    order.sort_by(|a, b| (map[*b] + 0.0).total_cmp(&(map[*a] + 0.0)));
     let mut places = vec![0.0; map.len()];
     order.iter().enumerate().for_each(|(place, pixel)| places[*pixel] = place as f32);
     Some(places)
@@ -75,6 +76,8 @@ mod tests {
     #[test]
     fn the_largest_first_and_of_equal_ones_the_upper_left() {
         assert_eq!(places(&[0.5, 2.0, 0.5, -1.0]), Some(vec![1.0, 0.0, 2.0, 3.0]));
+        assert_eq!(places(&[-0.0, 0.0, 1.0, -0.0]), Some(vec![1.0, 2.0, 0.0, 3.0]));
         assert_eq!(places(&[0.5, 0.5]), None);
+        assert_eq!(places(&[0.0, -0.0]), None);
     }
 }
