@@ -146,9 +146,9 @@ pub const METRICS: [MetricEntry; 24] = [
         name: Fragility::NAME,
         question: "does it survive changes of the picture that leave the class alone?",
         paper: "Ghorbani et al. 2019",
-        cost: "12 × the method, 240 forward and backward",
+        cost: "12 × the method, 320 forward and backward",
         build: |settings| Ok(Box::new(Fragility { seed: settings.seed, ..Fragility::default() })),
-        passes: |method, _| 12 * method + 240,
+        passes: |method, _| 12 * method + 320,
         ..PLAIN
     },
     MetricEntry {
