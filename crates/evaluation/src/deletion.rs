@@ -33,8 +33,8 @@ const PAPER: &str =
 ///
 /// # Where libraries differ
 /// xplique 2.0: 10 steps, baseline 0 for both metrics, and the score as the model returns it. Quantus 0.6 (`PixelFlipping`): one
-/// number per step instead of a pixel, the picture's minimum as the baseline. Given the same steps and baselines, xplique's
-/// numbers are ours.
+/// number per step instead of a pixel, the picture's minimum as the baseline. Given the same baselines and steps that divide the
+/// number of pixels, xplique's numbers are ours (it rounds counts down, we to the nearest).
 #[derive(Debug, Clone, Serialize)]
 pub struct Deletion {
     /// How many times pixels are taken away. Default: 24.

@@ -1,5 +1,5 @@
 use burn::tensor::{Tensor, TensorData};
-use burnsight_core::{Classifier, Result, read, select_images};
+use burnsight_core::{Classifier, Error, Result, Target, read, select_images};
 use burnsight_network::{BatchNorm, Convolution, Layer, Linear, Network, NetworkBuilder, NodeId};
 use serde_json::{Value, json};
 
@@ -63,6 +63,12 @@ impl Metric for ImplementationInvariance {
 
     fn measure(&self, subject: &Subject<'_>) -> Result<Vec<Reading>> {
         let network = subject.network(Self::NAME)?;
+        if let unit @ Target::Unit { .. } = subject.target() {
+            return Err(Error::target(
+                unit,
+                "in the same function of other layers it is another unit: explain a class",
+            ));
+        }
         let ways = [("folded", folded(network)), ("rescaled", rescaled(network)?), ("split", split(network)?)];
         let reading = |(way, rewritten): (&str, Option<Network>)| {
             let values = match rewritten {
@@ -91,7 +97,7 @@ fn distances(subject: &Subject<'_>, network: &Network, rewritten: &Network) -> R
         let pictures = before.chunks(logits).zip(after.chunks(logits)).zip(moved.into_iter().zip(norms));
         distances.extend(pictures.map(|((before, after), (moved, norm))| {
             let is_defined = norm > 0.0 && is_same(before, after);
-            is_defined.then(|| moved / norm)
+            is_defined.then(|| moved / norm).filter(|distance| distance.is_finite())
         }));
         Ok(())
     })?;

@@ -30,7 +30,8 @@ use crate::{
 ///
 /// # Where libraries differ
 /// The paper takes regions of 9 × 9 pixels, L = 100, and uniform noise in their place, which `Baseline::Noise` does. Quantus 0.6
-/// (`RegionPerturbation`): squares of 8 in the order of their sums, L = 100, returns the curve of f. Its `PixelFlipping` takes one
+/// (`RegionPerturbation`): squares of 8 in the order of their sums, L = 100; returns the falls from the first region on, whose sum
+/// by L + 1 is this value. Its `PixelFlipping` takes one
 /// number of the input a step.
 #[derive(Debug, Clone, Serialize)]
 pub struct PixelFlipping {

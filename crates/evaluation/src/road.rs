@@ -38,7 +38,8 @@ use imputation::impute;
 ///
 /// # Where libraries differ
 /// pytorch-grad-cam 1.5: these neighbours, noise and shares; the model's outputs as they are instead of probabilities, and
-/// MoRF and LeRF as differences from the whole picture, which cancels in the combined value. Quantus 0.6: shares from 1 to
+/// MoRF and LeRF as differences from the whole picture, which cancels in the combined value. It cuts at percentiles, which may differ from our
+/// rounded counts by a pixel. Quantus 0.6: shares from 1 to
 /// 99 % in steps of 2, whether the class stays first, most relevant first only.
 #[derive(Debug, Clone, Serialize)]
 pub struct Road {

@@ -89,7 +89,7 @@ impl MaxSensitivity {
         let map = subject.attribution().map.clone().inner();
         let norms = norms(&read(map)?, subject.count());
         let value = |(moves, norm): (Vec<Move>, f64)| {
-            let most = moves.iter().map(|moved| moved.map).fold(0.0, f64::max);
+            let most = largest(moves.iter().map(|moved| moved.map))?;
             match self.relative {
                 true => (norm > 0.0).then(|| most / norm),
                 false => Some(most),
@@ -106,7 +106,7 @@ impl LocalLipschitz {
     pub(crate) fn values(&self, subject: &Subject<'_>, noise: impl Fn(usize) -> Tensor<4>) -> Result<Vec<Option<f64>>> {
         let moves = moves(Self::NAME, subject, self.samples, noise)?;
         let ratio = |moved: &Move| (moved.picture > 0.0).then(|| moved.map / moved.picture);
-        Ok(moves.iter().map(|moves| moves.iter().filter_map(ratio).reduce(f64::max)).collect())
+        Ok(moves.iter().map(|moves| largest(moves.iter().filter_map(ratio))).collect())
     }
 }
 
@@ -148,6 +148,12 @@ impl Metric for LocalLipschitz {
         let values = self.values(subject, in_ball(subject, self.radius, self.seed))?;
         Ok(vec![Reading::new(Self::NAME, Direction::Lower, values)])
     }
+}
+
+/// The largest of some numbers; none where one is not finite, because then a map was not.
+fn largest(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let all: Vec<f64> = numbers.collect();
+    all.iter().all(|number| number.is_finite()).then(|| all.into_iter().reduce(f64::max)).flatten()
 }
 
 /// How far a picture and its map moved.

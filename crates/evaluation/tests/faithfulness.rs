@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{DType, Device, Tensor};
-use burnsight_core::{Attributor, Baseline, MicroBatcher, Seed, Target, select_images};
+use burnsight_core::{
+    Attribution, Attributor, Baseline, Classifier, MicroBatcher, Provenance, Seed, Target, select_images,
+};
 use burnsight_deconvnet::DeconvNet;
 use burnsight_evaluation::*;
 use burnsight_grad_cam::GradCam;
@@ -316,4 +318,42 @@ fn settings_out_of_range() {
         assert!(error.contains(&format!("`{setting}`")), "{}: {error}", metric.name());
     }
     assert_eq!(SensitivityN::default().parameters()["baseline"], "zero");
+}
+
+/// A method whose maps of any but the whole number pictures are not numbers.
+struct Breaks;
+
+impl<M: Classifier> Attributor<M> for Breaks {
+    fn attribute(&self, model: &M, images: Tensor<4>, target: &Target) -> burnsight_core::Result<Attribution> {
+        let target = target.pin(&model.logits(images.clone())?)?;
+        let is_whole = images.clone().round().equal(images.clone());
+        let map = images.zeros_like().mask_where(is_whole, images.ones_like());
+        // ln 1 · 0 is 0, ln 0 · 0 is no number.
+        let map = map.clone() + map.log() * 0.0;
+        let provenance = Provenance::new("breaks", serde_json::json!({}), &map.device());
+        let scores = vec![0.0; map.dims()[0]];
+        Ok(Attribution { map, scores, target, completeness: None, standard_error: None, provenance })
+    }
+}
+
+#[test]
+fn maps_that_are_no_numbers_have_no_robustness() {
+    let device = Device::default();
+    let network = nets::linear(Tensor::from_data([[1.0, 2.0]], &device));
+    let picture = Tensor::from_data([[[[1.0, 2.0]]]], &device);
+    let subject = Subject::of_network(&network, &Breaks, picture, &Target::Class(0)).unwrap();
+    for metric in [&MaxSensitivity::default() as &dyn Metric, &LocalLipschitz::default()] {
+        assert_eq!(metric.measure(&subject).unwrap()[0].values, [None], "{}", metric.name());
+    }
+}
+
+#[test]
+fn a_hidden_unit_of_another_implementation_is_another_unit() {
+    let device = Device::default();
+    let network = nets::small_vgg(&device, DType::F32);
+    let pictures = nets::pictures([1, 3, 8, 8], &device, DType::F32);
+    let unit = Target::Unit { layer: "features.6".into(), index: vec![0, 1, 1] };
+    let subject = Subject::of_network(&network, &VanillaGradient, pictures, &unit).unwrap();
+    let refused = ImplementationInvariance.measure(&subject).unwrap_err().to_string();
+    assert!(refused.contains("another unit"), "{refused}");
 }

@@ -85,11 +85,11 @@ impl Draw for IntervalPlot {
             let y = top + (index as f64 + 0.5) * row_height;
             let name = canvas.shorten(&row.name, size, left - 1.5 * size);
             canvas.text(&name, size, (left - 0.8 * size, y), Place::LeftOf, INK)?;
-            let Some(mean) = row.mean else {
+            let Some(mean) = row.mean.filter(|mean| mean.is_finite()) else {
                 canvas.text("not defined", 0.9 * size, (left + 0.5 * size, y), Place::RightOf, PALE_INK)?;
                 continue;
             };
-            if let Some([low, high]) = row.interval {
+            if let Some([low, high]) = row.interval.filter(|ends| ends.iter().all(|end| end.is_finite())) {
                 canvas.line(&[(x(low), y), (x(high), y)], COLORS[0], 2.0)?;
                 for end in [low, high] {
                     canvas.line(&[(x(end), y - 0.3 * size), (x(end), y + 0.3 * size)], COLORS[0], 2.0)?;

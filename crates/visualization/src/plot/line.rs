@@ -30,7 +30,7 @@ pub struct Series {
     pub name: String,
     /// Ascending.
     pub x: Vec<f64>,
-    /// As many as abscissas; the line has a gap where there is none.
+    /// As many as abscissas; the line has a gap where there is none, or none that is finite.
     pub y: Vec<Option<f64>>,
     /// As many as abscissas: the band around the line.
     pub band: Vec<Option<[f64; 2]>>,
@@ -121,7 +121,8 @@ impl Draw for LinePlot {
 
         for (index, series) in self.series.iter().enumerate() {
             let color = COLORS[index % COLORS.len()];
-            for part in parts(series, |place| series.band[place].is_some()) {
+            let is_finite = |band: [f64; 2]| band.iter().all(|edge| edge.is_finite());
+            for part in parts(series, |place| series.band[place].is_some_and(is_finite)) {
                 let edge = |end: usize| {
                     let points =
                         part.iter().filter_map(move |&place| Some((series.x[place], series.band[place]?[end])));
@@ -138,7 +139,7 @@ impl Draw for LinePlot {
                 [] => canvas.line(points, color, 2.0),
                 pattern => canvas.dashes(points, pattern, color, 2.0),
             };
-            for part in parts(series, |place| series.y[place].is_some()) {
+            for part in parts(series, |place| series.y[place].is_some_and(f64::is_finite)) {
                 let at = |&place: &usize| Some((x(series.x[place]), y(series.y[place]?)));
                 let points: Vec<Point> = part.iter().filter_map(at).collect();
                 line(canvas, &points)?;
@@ -193,6 +194,13 @@ mod tests {
         let middle = (whole[0] + whole[whole.len() - 1]) / 2;
         assert!(whole.contains(&middle) && !gap.contains(&middle));
         assert!(gap.contains(&(whole[0] + 5)) && gap.contains(&(whole[whole.len() - 1] - 5)));
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_gap_too() {
+        let gap = columns(&plot(vec![series("a", &[Some(0.0), Some(1.0), Some(f64::NAN), Some(1.0), Some(0.2)])]));
+        let none = columns(&plot(vec![series("a", &[Some(0.0), Some(1.0), None, Some(1.0), Some(0.2)])]));
+        assert_eq!(gap, none);
     }
 
     #[test]
