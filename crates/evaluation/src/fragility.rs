@@ -44,7 +44,8 @@ use attack::Networks;
 ///
 /// # When it misleads
 /// The iterative attacks aim at the *gradient*. What they do to another method's maps is a by-product, and less than an attack
-/// on that method could do: a lower bound. A map that is the same for every picture survives everything. A change that
+/// on that method could do: a lower bound. Only ReLUs become softplus: on a network of other functions with corners (ReLU6, leaky ReLU)
+/// the attacks hardly get beyond their first, random step. A map that is the same for every picture survives everything. A change that
 /// leaves the class may still change what speaks for it, and a map should then change.
 #[derive(Debug, Clone, Serialize)]
 pub struct Fragility {
@@ -99,6 +100,9 @@ impl Fragility {
     /// network, and those of the model.
     pub fn attack(&self, subject: &Subject<'_>, attack: Attack, epsilon: f32) -> Result<(Tensor<4>, Vec<bool>)> {
         self.check()?;
+        if !(epsilon.is_finite() && epsilon >= 0.0) {
+            return Err(Error::parameter("epsilon", epsilon, "0, which changes nothing, or above"));
+        }
         let networks = self.networks(subject, attack)?;
         let mut changed = Vec::new();
         let mut kept = Vec::new();

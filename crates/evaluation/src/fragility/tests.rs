@@ -33,6 +33,21 @@ fn attacks_stay_in_the_ball_and_keep_the_class() {
 }
 
 #[test]
+fn no_room_is_no_change_and_an_impossible_size_is_refused() {
+    let (network, pictures) = pictures(2);
+    let subject = Subject::of_network(&network, &VanillaGradient, pictures.clone(), &Target::Top).unwrap();
+    for attack in Attack::ALL {
+        let (changed, kept) = small().attack(&subject, attack, 0.0).unwrap();
+        assert_eq!(read(changed).unwrap(), read(pictures.clone()).unwrap(), "{attack:?}");
+        assert_eq!(kept, [true; 2], "{attack:?}");
+        for size in [-0.1, f32::NAN, f32::INFINITY] {
+            let refused = small().attack(&subject, attack, size).unwrap_err().to_string();
+            assert!(refused.contains(&format!("`epsilon` is {size}")), "{refused}");
+        }
+    }
+}
+
+#[test]
 fn the_aimed_attacks_move_the_gradient_more_than_chance() {
     let (network, pictures) = pictures(6);
     let subject = Subject::of_network(&network, &VanillaGradient, pictures, &Target::Top).unwrap();
