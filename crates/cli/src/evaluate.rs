@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{Device, Tensor, activation::softmax};
 use burnsight::{
     Classifier, Error, MicroBatcher, Seed, Target, device,
-    evaluation::{CascadingRandomization, Fragility, Metric, Reading, Subject},
+    evaluation::{CascadingRandomization, Fragility, Metric, PixelValue, Reading, Subject},
     zoo::Model,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,7 +35,7 @@ use crate::{
 };
 use ledger::{Key, Ledger};
 use pictures::{Prepared, Source};
-use report::{Evaluated, Evaluation, MadeBy};
+use report::{Evaluated, Evaluation, MadeBy, MethodEntry};
 
 pub use metrics::{METRICS, Needs};
 use metrics::{MetricEntry, MetricSettings};
@@ -269,8 +269,10 @@ impl Job<'_> {
             report::MetricReport::new(entry, metric.parameters(), self.methods.iter().map(of_method).collect())
         });
         let made_by = MadeBy::new(self.arguments, self.model);
-        let methods: Vec<&'static str> = self.methods.iter().map(|method| method.name).collect();
-        let evaluation = Evaluation::new(made_by, pictures.to_vec(), given, &methods, metrics.collect())?;
+        let by_sign = |method| Explainer { method, settings: self.settings }.pixel_value() == PixelValue::Signed;
+        let entry = |method: &&'static Method| MethodEntry { name: method.name, by_sign: by_sign(method) };
+        let methods = self.methods.iter().map(entry).collect();
+        let evaluation = Evaluation::new(made_by, pictures.to_vec(), given, methods, metrics.collect())?;
         output::json(&out.join("evaluation.json"), &evaluation)?;
         output::bytes(&out.join("evaluation.csv"), &evaluation.csv()?)?;
         self.progress.suspend(|| evaluation.print())?;

@@ -26,6 +26,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     arguments::ExplainArguments,
+    explainer::Explainer,
     methods::Method,
     output,
     settings::Settings,
@@ -165,7 +166,9 @@ impl Job<'_> {
                         let trace = network.record(prepared.tensor.clone())?;
                         (method.explain)(&self.settings, &trace, &question.target())
                     };
-                    Some(Verdict::of(&attribution, self.randomized.as_ref(), explain).with_context(context)?)
+                    let pixel_value = Explainer { method, settings: &self.settings }.pixel_value();
+                    let randomized = self.randomized.as_ref();
+                    Some(Verdict::of(&attribution, pixel_value, randomized, explain).with_context(context)?)
                 }
             };
             if let Some(verdict) = &verdict {

@@ -8,7 +8,7 @@ use burnsight::{
 use minijinja::{Environment, context, value::Serde};
 use serde::Serialize;
 
-use super::report::{Evaluation, MethodReport, MetricReport, ReadingReport, number};
+use super::report::{Evaluation, MethodEntry, MethodReport, MetricReport, ReadingReport, number};
 
 const TEMPLATE: &str = include_str!("page.html");
 
@@ -74,9 +74,14 @@ pub fn verdict(evaluation: &Evaluation) -> Vec<String> {
             let found = reading.methods.iter().find(|measured| measured.method == method)?;
             found.summary.mean
         };
-        for MethodReport { method, .. } in &sanity.readings[0].methods {
-            // Either the values or their magnitudes staying as they were is enough.
-            let orders = sanity.readings.iter().filter(|reading| reading.name.contains("Spearman"));
+        for MethodEntry { name: method, by_sign } in &evaluation.methods {
+            // Of maps that are read by magnitude, either the values or the magnitudes staying as they were is enough.
+            let counts = |reading: &&ReadingReport| match sanity.short(reading) {
+                "Spearman" => true,
+                "Spearman of magnitudes" => !by_sign,
+                _ => false,
+            };
+            let orders = sanity.readings.iter().filter(counts);
             let Some(largest) = orders.filter_map(|reading| likeness(reading, method)).reduce(f64::max) else {
                 continue;
             };

@@ -19,8 +19,17 @@ pub struct Evaluation {
     pub made_by: MadeBy,
     pub pictures: Vec<Evaluated>,
     pub counts: Counts,
+    pub methods: Vec<MethodEntry>,
     pub metrics: Vec<MetricReport>,
     pub reliability: Reliability,
+}
+
+/// A method, and how its maps were read.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct MethodEntry {
+    pub name: &'static str,
+    /// By the sum over the colours, with its sign; else by the largest magnitude among them.
+    pub by_sign: bool,
 }
 
 /// What it takes to make the numbers again.
@@ -256,21 +265,21 @@ impl Evaluation {
         made_by: MadeBy,
         pictures: Vec<Evaluated>,
         given: usize,
-        methods: &[&'static str],
+        methods: Vec<MethodEntry>,
         metrics: Vec<MetricReport>,
     ) -> Result<Self> {
         let metrics: Vec<MetricReport> = metrics.into_iter().filter(|metric| !metric.readings.is_empty()).collect();
         let scores = metrics.iter().flat_map(|metric| &metric.readings).map(|reading| {
             // Every metric speaks of the same methods, also of those that it was not measured on.
-            let values = |method: &&'static str| {
-                let measured = reading.methods.iter().find(|measured| measured.method == *method);
+            let values = |method: &MethodEntry| {
+                let measured = reading.methods.iter().find(|measured| measured.method == method.name);
                 measured.map_or_else(|| vec![None; pictures.len()], |measured| measured.values.clone())
             };
             let methods = methods.iter().map(values).collect();
             MetricScores { name: reading.name.clone(), direction: reading.direction, methods }
         });
         let reliability = Reliability::of(&scores.collect::<Vec<_>>())?;
-        Ok(Self { made_by, counts: Counts::new(&pictures, given), pictures, metrics, reliability })
+        Ok(Self { made_by, counts: Counts::new(&pictures, given), pictures, methods, metrics, reliability })
     }
 
     /// One line per metric, reading, method and picture.

@@ -27,8 +27,8 @@ pub struct Randomized {
 pub struct Verdict {
     /// The weights are random from the logits down to this layer.
     randomized_down_to: Option<String>,
-    /// Spearman's correlation of the map with that of the network with random weights, of its values or of their
-    /// magnitudes, whichever is larger; 1: the map ignores these weights. Absent where it is not defined, because one
+    /// Spearman's correlation of the map with that of the network with random weights; of maps that are drawn by magnitude,
+    /// that of the magnitudes if it is larger. 1: the map ignores these weights. Absent where it is not defined, because one
     /// of the maps is the same everywhere.
     likeness: Option<f64>,
     /// How far the map is from adding up to what it should, as a share of that.
@@ -51,15 +51,18 @@ impl Randomized {
     }
 
     /// How alike a map stays.
-    fn likeness(&self, map: &Tensor<4>, other: &Tensor<4>) -> Result<Option<f64>> {
+    fn likeness(&self, map: &Tensor<4>, other: &Tensor<4>, pixel_value: PixelValue) -> Result<Option<f64>> {
         let compare = |pixel_value| {
             let values = |map: &Tensor<4>| -> Result<Vec<f64>> {
                 Ok(pixel_values(map, pixel_value)?.remove(0).into_iter().map(f64::from).collect())
             };
             Ok::<_, Error>(spearman(&values(map)?, &values(other)?))
         };
-        let [signed, magnitudes] = [compare(PixelValue::Signed)?, compare(PixelValue::Magnitude)?];
-        Ok(signed.into_iter().chain(magnitudes).reduce(f64::max))
+        let signed = compare(PixelValue::Signed)?;
+        Ok(match pixel_value {
+            PixelValue::Signed => signed,
+            PixelValue::Magnitude => signed.into_iter().chain(compare(PixelValue::Magnitude)?).reduce(f64::max),
+        })
     }
 }
 
@@ -70,12 +73,15 @@ impl Verdict {
     /// Those of the method.
     pub fn of(
         attribution: &Attribution,
+        pixel_value: PixelValue,
         randomized: Option<&Randomized>,
         explain: impl FnOnce(&Network) -> Result<Attribution>,
     ) -> Result<Self> {
         let likeness = match randomized {
             None => None,
-            Some(randomized) => randomized.likeness(&attribution.map, &explain(&randomized.network)?.map)?,
+            Some(randomized) => {
+                randomized.likeness(&attribution.map, &explain(&randomized.network)?.map, pixel_value)?
+            }
         };
         let mean = |tensor: Tensor<4>| Ok::<f64, Error>(f64::from(read(tensor.abs().mean())?[0]));
         let standard_error = match &attribution.standard_error {
