@@ -75,8 +75,10 @@ fn evaluates_goes_on_and_adds_up() {
     assert_eq!(csv.lines().count(), 1 + 2 * 2 * 3);
     assert!(csv.lines().any(|line| line.starts_with("deletion,deletion,lower is better,grad-cam,temple.jpg,0.")));
     let page = fs::read_to_string(out.path().join("evaluation.html")).unwrap();
+    // The name of the SVG format looks like an address; there is no other.
+    let fetched = page.replace("http://www.w3.org/2000/svg", "");
     assert!(
-        page.contains("<svg") && page.contains("grad-cam") && !page.contains("http://") && !page.contains("<script")
+        page.contains("<svg") && page.contains("grad-cam") && !fetched.contains("http") && !page.contains("<script")
     );
     image::open(out.path().join("evaluation.png")).unwrap();
 }
