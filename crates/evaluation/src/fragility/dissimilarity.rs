@@ -13,6 +13,8 @@ use super::Attack;
 /// top-k          D = −Σ_{i in the k strongest pixels of the original} s_i
 /// mass centre    D = ‖m − m₀‖²,  m = Σ_i s_i · place_i
 /// ```
+// There is one of them per attack.
+#[allow(clippy::large_enum_variant)]
 pub enum Dissimilarity {
     /// 1 at the strongest pixels of the original, `[n, 1, h, w]`.
     Top(Tensor<4>),
