@@ -37,7 +37,7 @@ const PAPER: &str =
 /// number of pixels, xplique's numbers are ours (it rounds counts down, we to the nearest).
 #[derive(Debug, Clone, Serialize)]
 pub struct Deletion {
-    /// How many times pixels are taken away. Default: 24.
+    /// How many times pixels are taken away. Default: 20.
     pub steps: usize,
     /// What they become. Default: zero, which is the mean colour where pictures are normalised.
     pub baseline: Baseline,
@@ -58,7 +58,7 @@ pub struct Deletion {
 /// wide as the bell. xplique 2.0 starts from 0.
 #[derive(Debug, Clone, Serialize)]
 pub struct Insertion {
-    /// How many times pixels are put in. Default: 24.
+    /// How many times pixels are put in. Default: 20.
     pub steps: usize,
     /// What is there before. Default: the picture blurred by a sixteenth of its shorter side, 10 pixels of 160.
     pub baseline: Option<Baseline>,
@@ -86,7 +86,7 @@ impl Default for Insertion {
     }
 }
 
-const STEPS: usize = 24;
+const STEPS: usize = 20;
 
 impl Metric for Deletion {
     fn name(&self) -> &'static str {
@@ -262,13 +262,13 @@ mod tests {
         let zero = probability(pictures.zeros_like());
         let deletion = measure(&Deletion::default(), pictures, 2).curve.unwrap();
         let insertion = reading.curve.unwrap();
-        assert_eq!((insertion.x[0], insertion.x[24], insertion.x.len()), (0.0, 1.0, 25));
+        assert_eq!((insertion.x[0], insertion.x[20], insertion.x.len()), (0.0, 1.0, 21));
         for image in 0..3 {
             let at = |curve: &Curve, step: usize| curve.y[image][step].map(|y| y as f32);
             assert!((at(&deletion, 0).unwrap() - clean[image]).abs() < 1e-6);
-            assert!((at(&deletion, 24).unwrap() - zero[image]).abs() < 1e-6);
+            assert!((at(&deletion, 20).unwrap() - zero[image]).abs() < 1e-6);
             assert!((at(&insertion, 0).unwrap() - blurred[image]).abs() < 1e-6);
-            assert!((at(&insertion, 24).unwrap() - clean[image]).abs() < 1e-6);
+            assert!((at(&insertion, 20).unwrap() - clean[image]).abs() < 1e-6);
         }
     }
 

@@ -13,6 +13,9 @@ use serde_json::Value;
 use super::{MetricEntry, Prepared, Source};
 use crate::{arguments::EvaluateArguments, tables};
 
+/// Readings that fit beside each other into a terminal.
+const LONGEST_ROW: usize = 4;
+
 /// Everything that came out.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
@@ -203,6 +206,36 @@ impl MetricReport {
         Self { name: entry.name, question: entry.question, paper: entry.paper, parameters, readings }
     }
 
+    /// A line per method, or per reading where those would make lines too long; the heading first.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let name = |reading: &ReadingReport| match self.short(reading) {
+            "" => "mean".to_string(),
+            short => short.to_string(),
+        };
+        let methods: Vec<&str> = self.readings[0].methods.iter().map(|method| method.method).collect();
+        let cell = |reading: &ReadingReport, method: &str| {
+            let same = reading.methods.iter().find(|other| other.method == method);
+            same.map_or_else(String::new, MethodReport::cell)
+        };
+        if self.readings.len() > LONGEST_ROW {
+            let heading = ["READING", "BETTER"].into_iter().chain(methods.iter().copied()).map(str::to_uppercase);
+            let row = |reading: &ReadingReport| {
+                let better = reading.better().trim_end_matches(" is better").to_string();
+                let cells = methods.iter().map(|method| cell(reading, method));
+                [name(reading), better].into_iter().chain(cells).collect()
+            };
+            return std::iter::once(heading.collect()).chain(self.readings.iter().map(row)).collect();
+        }
+        let heads =
+            self.readings.iter().map(|reading| format!("{}, {}", name(reading), reading.better()).to_uppercase());
+        let heading = std::iter::once("METHOD".to_string()).chain(heads).collect();
+        let row = |method: &&str| {
+            let cells = self.readings.iter().map(|reading| cell(reading, method));
+            std::iter::once(method.to_string()).chain(cells).collect()
+        };
+        std::iter::once(heading).chain(methods.iter().map(row)).collect()
+    }
+
     /// The name of a reading without the metric's.
     pub fn short<'a>(&self, reading: &'a ReadingReport) -> &'a str {
         reading.name.strip_prefix(self.name).map_or(&reading.name, |rest| rest.trim_start_matches([',', ' ']))
@@ -313,21 +346,7 @@ impl Evaluation {
         writeln!(out, "{}", self.counts.sentence())?;
         for metric in &self.metrics {
             writeln!(out, "\n{}: {} ({})", metric.name, metric.question, metric.paper)?;
-            let mut rows = vec![vec!["METHOD".to_string()]];
-            let heads = metric.readings.iter().map(|reading| {
-                let short = metric.short(reading);
-                let name = if short.is_empty() { "mean" } else { short };
-                format!("{name}, {}", reading.better()).to_uppercase()
-            });
-            rows[0].extend(heads);
-            for method in &metric.readings[0].methods {
-                let cells = metric.readings.iter().map(|reading| {
-                    let same = reading.methods.iter().find(|other| other.method == method.method);
-                    same.map_or_else(String::new, MethodReport::cell)
-                });
-                rows.push(std::iter::once(method.method.to_string()).chain(cells).collect());
-            }
-            tables::write(&mut out, &rows)?;
+            tables::write(&mut out, &metric.rows())?;
             let undefined = metric.readings.iter().flat_map(|reading| &reading.methods);
             let undefined = undefined.map(|method| method.summary.undefined).max().unwrap_or(0);
             if undefined > 0 {
