@@ -1,9 +1,9 @@
 use burn::tensor::{Tensor, TensorData};
 use burnsight_core::{Classifier, Error, Result, Target, read, select_images};
-use burnsight_network::{BatchNorm, Convolution, Layer, Linear, Network, NetworkBuilder, NodeId};
+use burnsight_network::{BatchNorm, Convolution, Layer, Linear, Network, NodeId};
 use serde_json::{Value, json};
 
-use crate::{Direction, Metric, Reading, Subject, robustness::norms};
+use crate::{Direction, Metric, Reading, Subject, rebuild::rebuild, robustness::norms};
 
 /// Implementation invariance: do two networks that compute the same function get the same map?
 ///
@@ -145,12 +145,12 @@ fn rewritten(network: &Network, mut rewrite: impl FnMut(&Hidden, &mut [Layer])) 
     }
     let mut layers: Vec<Layer> = network.nodes().map(|(_, node)| node.layer().clone()).collect();
     hidden.iter().for_each(|hidden| rewrite(hidden, &mut layers));
-    let mut builder = NetworkBuilder::new();
-    // The input is there already; every other node gets the place that it had.
-    for ((_, node), layer) in network.nodes().zip(layers).skip(1) {
-        builder.add(node.name(), layer, node.inputs())?;
-    }
-    builder.build().map(Some)
+    // The input is there already.
+    let mut layers = layers.into_iter().skip(1);
+    let rebuilt = rebuild(network, |builder, _, node, inputs| {
+        builder.add(node.name(), layers.next().expect("one for every layer"), inputs)
+    });
+    rebuilt.map(Some)
 }
 
 /// Channels that one layer makes and one other reads, in nodes of the network.
